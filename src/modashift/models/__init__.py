@@ -1,0 +1,31 @@
+"""Every model, one line each. A new model is one file and one line here."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from modashift.errors import ModashiftError
+
+if TYPE_CHECKING:
+    from modashift.models.base import Model
+
+__all__ = ["MODELS", "get_model"]
+
+MODELS = {
+    "bert": "modashift.models.bert:BERT",
+    "cmsbert-1": "modashift.models.cmsbert:CMSBERT1",
+    "cmsbert": "modashift.models.cmsbert:CMSBERT",
+    "cmsbert-clr": "modashift.models.cmsbert_clr:CMSBERTCLR",
+}
+
+
+def get_model(name: str) -> "type[Model]":
+    """Class of a model by its name on the command line.
+
+    Raises:
+        ModashiftError: for an unknown name, listing those there are.
+    """
+    if name not in MODELS:
+        raise ModashiftError(f"there is no model {name!r}; choose from {', '.join(MODELS)}")
+    module, _, attribute = MODELS[name].partition(":")
+    found: type[Model] = getattr(import_module(module), attribute)
+    return found

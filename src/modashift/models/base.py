@@ -1,0 +1,109 @@
+"""The contract of a model: what it is built from, what it returns, its losses and its parameter groups."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modashift.batch import Batch
+
+__all__ = ["Model", "Output"]
+
+
+@dataclass
+class Output:
+    """What a model makes of a batch.
+
+    Attributes:
+        prediction: (B,) score.
+        embeddings: by modality (B, d), what the contrastive losses compare and t-SNE pictures show.
+    """
+
+    prediction: Tensor
+    embeddings: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Model(nn.Module, PyTorchModelHubMixin):
+    """Base of all models; a new one overrides `forward`, and `loss` where it has terms of its own.
+
+    The class signature is the configuration: the command line, the YAML files and ``config.json`` are read off it.
+    Every argument must be JSON-able or a dataclass of such. `backbone` and `modality_sizes` come from the data and
+    the chosen backbone, all others from the user.
+
+    Class attributes:
+        name: on the command line.
+        title: in tables.
+        paper: citation.
+        modalities: non-verbal modalities the model can use; ``()`` for text only.
+        steps: whether word-aligned features are given to it one a ``piece`` or one a ``word``.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[str]
+    modalities: ClassVar[tuple[str, ...]] = ()
+    steps: ClassVar[Literal["piece", "word"]] = "piece"
+
+    def __init__(self) -> None:
+        super().__init__()
+        given: Any = self._hub_mixin_config  # the arguments, as the mixin recorded them
+        self._hub_mixin_config = {"model": self.name, **(given or {})}
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Arguments the model was built with, as saved in ``config.json``."""
+        assert isinstance(self._hub_mixin_config, dict)
+        return self._hub_mixin_config
+
+    def forward(self, batch: Batch) -> Output:
+        """Score a batch."""
+        raise NotImplementedError
+
+    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Named loss terms; ``loss`` is the one to minimise, ``mse`` the task's.
+
+        Under data-parallel training `output` and the batch's labels hold the samples of all processes, so that terms
+        over pairs of samples are exact.
+        """
+        mse = F.mse_loss(output.prediction, batch.label.to(output.prediction.dtype))
+        return {"loss": mse, "mse": mse}
+
+    def after_validation(self, losses: Mapping[str, float]) -> dict[str, float]:
+        """Called after each validation with the mean dev losses; returns values to log (loss weights, for example)."""
+        return {}
+
+    def pretrained_parameters(self) -> Sequence[nn.Parameter]:
+        """Parameters that start from pre-trained weights and take the backbone's learning rate."""
+        encoder = getattr(self, "encoder", None)
+        return list(encoder.backbone.parameters()) if encoder is not None else []
+
+    def param_groups(self, lr: float, lr_backbone: float, weight_decay: float) -> list[dict[str, Any]]:
+        """Optimiser groups: the backbone at its own rate, no decay on biases and norms (anything below a matrix)."""
+        pretrained = {id(p) for p in self.pretrained_parameters()}
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        for parameter in self.parameters():
+            if parameter.requires_grad:
+                groups.setdefault((id(parameter) in pretrained, parameter.ndim >= 2), []).append(parameter)
+        return [
+            {
+                "name": f"{'backbone' if old else 'new'}{'' if decays else ' (no decay)'}",
+                "params": parameters,
+                "lr": lr_backbone if old else lr,
+                "weight_decay": weight_decay if decays else 0.0,
+            }
+            for (old, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
+        ]
+
+    def load_backbone(self, state: Mapping[str, Tensor]) -> None:
+        """Take over the weights of a pre-trained backbone.
+
+        Raises:
+            ValueError: where the weights lack an entry of the model, so that nothing starts from noise unnoticed.
+        """
+        encoder: Any = self.encoder
+        result = encoder.backbone.load_state_dict(dict(state), strict=False)
+        if result.missing_keys:
+            raise ValueError(f"backbone weights lack {', '.join(result.missing_keys[:5])} of {self.name}'s encoder")

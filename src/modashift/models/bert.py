@@ -1,0 +1,56 @@
+"""BERT on the words alone: the text-only control every multimodal result must be read against."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import nn
+
+from modashift.batch import Batch, masked_mean
+from modashift.models.base import Model, Output
+from modashift.models.encoder import ShiftedEncoder
+
+__all__ = ["BERT", "Pooling"]
+
+Pooling = Literal["cls", "mean"]
+
+
+class BERT(Model):
+    """Fine-tuned BERT with a linear head.
+
+    Devlin et al., *BERT*, NAACL 2019; as a baseline it is MAG-BERT with its gate shut.
+
+    Args:
+        backbone: configuration of the encoder (filled in from the chosen backbone).
+        modality_sizes: ignored; the model reads words only.
+        pooling: ``cls`` for the encoder's pooler on [CLS], ``mean`` for the mean over all tokens.
+        dropout: before the head.
+    """
+
+    name = "bert"
+    title = "BERT"
+    paper = "Devlin et al. 2019"
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        modality_sizes: Mapping[str, int] | None = None,
+        pooling: Pooling = "cls",
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self._assemble(ShiftedEncoder(backbone, {}, "none", pooler=pooling == "cls"), pooling, dropout)
+
+    def _assemble(self, encoder: ShiftedEncoder, pooling: Pooling, dropout: float) -> None:
+        self.encoder = encoder
+        self.pooling = pooling
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(encoder.hidden_size, 1)
+
+    def forward(self, batch: Batch) -> Output:
+        """Score a batch."""
+        hidden = self.encoder(batch).hidden
+        if self.pooling == "cls":
+            pooled = self.encoder.backbone.pooler(hidden)  # (B, H)
+        else:
+            pooled = masked_mean(hidden, batch.pieces().mask)
+        return Output(self.head(self.dropout(pooled)).squeeze(-1), {"linguistic": pooled})

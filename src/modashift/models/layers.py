@@ -1,0 +1,71 @@
+"""Building blocks shared by several models."""
+
+import torch
+from torch import Tensor, nn
+
+from modashift.batch import Seq, masked_mean
+
+__all__ = ["Projector", "SequenceEncoder", "compact"]
+
+
+def compact(seq: Seq) -> Seq:
+    """Move the real steps of each sequence to its front, in order, and zero the rest.
+
+    Recurrent encoders must not meet a masked step before a real one (the place of [CLS], for example).
+    """
+    order = (~seq.mask).to(torch.int8).argsort(dim=1, stable=True)  # real steps first
+    mask = seq.mask.gather(1, order)
+    values = seq.values.gather(1, order.unsqueeze(-1).expand_as(seq.values))
+    return Seq(values * mask.unsqueeze(-1), mask)
+
+
+class SequenceEncoder(nn.Module):
+    """LSTM over a non-verbal sequence, then the mean of its states over the real steps.
+
+    Args:
+        input_size: width of the features.
+        hidden_size: width of the result.
+        layers: stacked LSTM layers.
+        bidirectional: run in both directions at half the width each.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, layers: int = 1, bidirectional: bool = False) -> None:
+        super().__init__()
+        if bidirectional and hidden_size % 2:
+            raise ValueError(f"a bidirectional encoder needs an even hidden size, got {hidden_size}")
+        self.lstm = nn.LSTM(
+            input_size,
+            hidden_size // 2 if bidirectional else hidden_size,
+            num_layers=layers,
+            batch_first=True,
+            bidirectional=bidirectional,
+        )
+
+    def forward(self, seq: Seq) -> Tensor:
+        """Encode (B, T, D) → (B, hidden_size); zero for an utterance without a real step."""
+        seq = compact(seq)
+        if self.lstm.bidirectional:
+            lengths = seq.mask.sum(1).clamp(min=1).cpu()
+            packed = nn.utils.rnn.pack_padded_sequence(seq.values, lengths, batch_first=True, enforce_sorted=False)
+            states, _ = nn.utils.rnn.pad_packed_sequence(
+                self.lstm(packed)[0], batch_first=True, total_length=seq.values.shape[1]
+            )
+        else:
+            # Padding comes after the real steps, so a forward LSTM cannot be touched by it and needs no packing,
+            # which would copy the lengths to the host.
+            states, _ = self.lstm(seq.values)
+        return masked_mean(states, seq.mask)
+
+
+class Projector(nn.Module):
+    """Two-layer projection head: z¹ = ReLU(W₁u + b₁) feeds the fusion, z = W₂z¹ + b₂ the contrastive losses."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(size, size)
+        self.second = nn.Linear(size, size)
+
+    def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (z¹, z), each (B, size)."""
+        middle = torch.relu(self.first(pooled))
+        return middle, self.second(middle)

@@ -1,0 +1,148 @@
+"""What every registered model must do. A new model is tested by being in the list."""
+
+import math
+
+import pytest
+import torch
+
+from modashift.models import MODELS, get_model
+from modashift.train.args import TrainArgs
+from support import build
+
+ARGS = TrainArgs(lr=5e-3)
+
+
+def step(model, optimizer, batch):
+    optimizer.zero_grad()
+    losses = model.loss(model(batch), batch)
+    losses["loss"].backward()
+    optimizer.step()
+    return float(losses["mse"].detach())
+
+
+def optimizer_for(model, lr=5e-3):
+    return torch.optim.AdamW(model.param_groups(lr, lr, 0.0))
+
+
+@pytest.fixture(params=sorted(MODELS))
+def model(request, tiny_config):
+    return build(request.param, tiny_config)
+
+
+@pytest.mark.parametrize("size", [1, 6])
+def test_shapes(model, make_batch, size):
+    output = model.eval()(make_batch(size=size))
+    assert output.prediction.shape == (size,)
+    for z in output.embeddings.values():
+        assert len(z) == size
+
+
+def test_loss_names_its_terms(model, make_batch):
+    batch = make_batch()
+    losses = model.loss(model(batch), batch)
+    assert {"loss", "mse"} <= set(losses)
+    assert all(value.ndim == 0 and math.isfinite(value.item()) for value in losses.values())
+
+
+def test_padding_is_invisible(model, make_batch):
+    model.eval()
+    batch = make_batch()
+    padded = batch.map(
+        lambda t: t if t.ndim < 2 else torch.cat([t, torch.zeros_like(t[:, :1]).repeat(1, 4, *[1] * (t.ndim - 2))], 1)
+    )
+    padded.text.word[:, -4:] = -1
+    with torch.no_grad():
+        before = model(batch).prediction
+        torch.testing.assert_close(model(padded).prediction, before, atol=1e-5, rtol=0)
+        for seq in padded.features.values():
+            seq.values[~seq.mask] = 77.0
+        padded.text.ids[~padded.text.mask] = 7
+        torch.testing.assert_close(model(padded).prediction, before, atol=1e-5, rtol=0)
+
+
+def test_batch_mates_change_nothing(model, make_batch):
+    model.eval()
+    batch = make_batch()
+    with torch.no_grad():
+        together = model(batch).prediction
+        alone = torch.cat([model(batch.map(lambda t, i=i: t[i : i + 1])).prediction for i in range(len(batch))])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_every_parameter_learns(model, make_batch):
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimizer = optimizer_for(model)
+    for seed in range(3):
+        step(model, optimizer, make_batch(seed=seed))
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert not torch.equal(parameter, before[name]), f"no gradient for {name}"
+
+
+def test_param_groups_hold_every_parameter_once(model):
+    groups = model.param_groups(1e-3, 1e-5, 0.01)
+    held = [id(p) for g in groups for p in g["params"]]
+    assert sorted(held) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    pretrained = {id(p) for p in model.pretrained_parameters()}
+    for group in groups:
+        for parameter in group["params"]:
+            assert group["weight_decay"] == (0.01 if parameter.ndim >= 2 else 0)
+            assert group["lr"] == (1e-5 if id(parameter) in pretrained else 1e-3)
+
+
+def test_one_batch_can_be_overfitted(model, make_batch):
+    batch = make_batch()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    optimizer = optimizer_for(model, 1e-2)
+    losses = [step(model, optimizer, batch) for _ in range(120)]
+    assert min(losses) < 0.1 * losses[0]
+
+
+def test_save_and_load_are_exact(model, make_batch, tmp_path):
+    model.eval()
+    model.save_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path).eval()
+    assert again.config == model.config
+    batch = make_batch()
+    with torch.no_grad():
+        assert torch.equal(again(batch).prediction, model(batch).prediction)
+
+
+def test_same_seed_same_model(model, tiny_config, make_batch):
+    again = build(model.name, tiny_config)
+    for a, b in zip(model.parameters(), again.parameters()):
+        assert torch.equal(a, b)
+    batch = make_batch()
+    for m in (model, again):
+        torch.manual_seed(3)
+        step(m, optimizer_for(m), batch)
+    for a, b in zip(model.parameters(), again.parameters()):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("modality", ["visual", "acoustic"])
+def test_a_missing_modality_is_survived(model, make_batch, modality):
+    model.eval()
+    batch = make_batch().without(modality)
+    assert torch.isfinite(model(batch).prediction).all()
+    absent = type(batch)(
+        batch.text, batch.label, batch.index, {k: v for k, v in batch.features.items() if k != modality}
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(model(absent).prediction, model(batch).prediction, atol=1e-6, rtol=0)
+
+
+def test_bfloat16_autocast_runs(model, make_batch):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = model(make_batch())
+    assert torch.isfinite(output.prediction.float()).all()
+
+
+def test_registry(model):
+    cls = get_model(model.name)
+    assert type(model) is cls
+    assert cls.title
+    assert cls.paper
+    assert cls.__doc__
