@@ -1,0 +1,68 @@
+"""The command line: ``modashift COMMAND``; each command is a function whose signature is its options."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from modashift import __version__
+from modashift.errors import ModashiftError
+
+__all__ = ["COMMANDS", "main"]
+
+# command: (module:function that takes the remaining arguments, help). Nothing heavy is imported before a command is
+# known, so that help is instant.
+COMMANDS = {
+    "train": ("modashift.commands:train", "train a model on a data file and evaluate it"),
+    "evaluate": ("modashift.commands:evaluate", "measure a trained model on a data file"),
+    "predict": ("modashift.commands:predict", "score texts, standard input or a data file"),
+    "data": ("modashift.commands:data", "inspect, import, export or fetch data"),
+    "models": ("modashift.commands:models", "list the models"),
+    "demo": ("modashift.commands:demo", "see it work on real, human-rated sentences"),
+}
+
+EXAMPLES = """examples:
+  modashift demo                                                   ten minutes, nothing needed but pip
+  modashift data inspect mosi.pkl                                  what a file holds, and what is wrong with it
+  modashift train cmsbert-clr --data mosi.pkl --run runs/clr       train; the best epoch is chosen on dev
+  modashift evaluate runs/clr                                      metrics of each split
+  modashift predict runs/clr --text "it was really good"           score a sentence
+  modashift train cmsbert-clr --help                               every option of a model and of training"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; errors meant for the user are printed without a traceback, with exit status 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        sys.stdout.write(usage())
+        return 0
+    if arguments[0] in {"-V", "--version"}:
+        sys.stdout.write(f"modashift {__version__}\n")
+        return 0
+    if arguments[0] not in COMMANDS:
+        sys.stderr.write(f"modashift: there is no command {arguments[0]!r}; there are {', '.join(COMMANDS)}\n")
+        return 2
+    module, _, name = COMMANDS[arguments[0]][0].partition(":")
+    command: Callable[[list[str]], object] = getattr(import_module(module), name)
+    try:
+        command(arguments[1:])
+    except ModashiftError as error:
+        sys.stderr.write(f"modashift: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("modashift: interrupted; a training run continues with --resume\n")
+        return 130
+    return 0
+
+
+def usage() -> str:
+    """Text of ``modashift --help``."""
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
+    return (
+        f"modashift {__version__}: multimodal sentiment analysis, from words, face and voice together\n\n"
+        f"usage: modashift COMMAND [options]\n\ncommands:\n{commands}\n\n{EXAMPLES}\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

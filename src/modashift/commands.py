@@ -1,0 +1,294 @@
+"""The commands behind ``modashift``: parsers made from signatures, and printing. The work is done elsewhere."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from modashift.errors import ModashiftError
+from modashift.models import MODELS
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+    from modashift.predictor import Predictor
+
+__all__ = ["data", "demo", "evaluate", "models", "predict", "train", "train_parser"]
+
+
+def train_parser(name: str) -> "ArgumentParser":
+    """Parser of ``modashift train NAME``: the options are the signatures of the model and of the training arguments."""
+    from jsonargparse import ArgumentParser
+
+    from modashift.models import get_model
+    from modashift.train.args import DataArgs, TrainArgs
+    from modashift.train.setup import FROM_DATA
+
+    cls = get_model(name)
+    parser = ArgumentParser(
+        prog=f"modashift train {name}",
+        description=f"Train {cls.title} ({cls.paper}). The checkpoint is chosen on dev; test is scored once, last.",
+    )
+    parser.add_argument("--config", action="config", help="YAML file of options; those given after it win")
+    parser.add_argument("--name", default=name, help="model the configuration is for (checked)")
+    parser.add_argument("--run", type=str, required=True, help="folder to write the run to")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run in that folder")
+    parser.add_class_arguments(DataArgs)
+    parser.add_class_arguments(TrainArgs)
+    parser.add_class_arguments(cls, "model", skip=set(FROM_DATA))
+    return parser
+
+
+def train(argv: list[str]) -> dict[str, Any] | None:
+    """``modashift train MODEL --data … --run …``."""
+    if not argv or argv[0] in {"-h", "--help"}:
+        sys.stdout.write(
+            "usage: modashift train MODEL --data FILE_OR_STORE --run RUN [options]\n\n"
+            f"models: {', '.join(MODELS)}\n\n"
+            "`modashift train MODEL --help` lists every option of that model. In short:\n"
+            "  --data FILE         store, or a file in any layout of the field\n"
+            "  --run RUN           folder for checkpoint, metrics and predictions\n"
+            "  --resume            continue a run that was interrupted\n"
+            "  --config FILE       options from a YAML file (configs/ has the papers' recipes)\n"
+            "  --validation 0.15   carve a validation part out of train, grouped by video\n"
+            "  --init RUN          start from the weights of another run\n"
+        )
+        return None
+    name, rest = argv[0], argv[1:]
+    parser = train_parser(name)
+    if "--resume" in rest and "--run" in rest[:-1]:
+        stored = Path(rest[rest.index("--run") + 1]) / "config.yaml"
+        if stored.is_file():  # a resumed run needs no option repeated
+            rest = ["--config", str(stored), *rest]
+    config = parser.parse_args(rest)
+    if config.name != name:
+        raise ModashiftError(f"the configuration is for {config.name!r}: use `modashift train {config.name}`")
+
+    from dataclasses import fields
+
+    from modashift.train.args import DataArgs, TrainArgs
+    from modashift.train.command import train as run_training
+
+    values = config.as_dict()
+    results = run_training(
+        name,
+        DataArgs(**{f.name: values[f.name] for f in fields(DataArgs)}),
+        config.run,
+        TrainArgs(**{f.name: values[f.name] for f in fields(TrainArgs)}),
+        values.get("model") or {},
+        resume=config.resume,
+    )
+    if results:
+        print_results(results)
+        _say(f"run folder: {config.run}")
+    return results
+
+
+def evaluate(argv: list[str]) -> dict[str, Any]:
+    """``modashift evaluate RUN [--data FILE]``."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="modashift evaluate", description="Metrics of a trained model.")
+    parser.add_argument("run", type=str, help="run folder, model folder or hub id")
+    parser.add_argument("--data", type=str | None, help="data to score; the run's own where not given")
+    parser.add_argument("--variant", type=str, default="mmsa", help="metric conventions: mmsa, mult, mag, mfn or ando")
+    parser.add_argument("--replace_nonfinite", action="store_true", help="replace NaN and infinite features by 0")
+    parser.add_argument("--out", type=str | None, help="write predictions to this CSV file")
+    config = parser.parse_args(argv)
+
+    import numpy as np
+
+    from modashift.evaluate.metrics import regression_metrics
+    from modashift.predictor import load
+
+    predictor = load(config.run)
+    dataset = _own_data(Path(config.run)) if config.data is None else None
+    if dataset is None:
+        from modashift.data.open import open_dataset
+
+        dataset = open_dataset(config.data, replace_nonfinite=config.replace_nonfinite)
+    prediction = predictor.predict_dataset(dataset)
+    results: dict[str, Any] = {"model": predictor.model.name, "data": dataset.name, "splits": {}}
+    for split in ("train", "dev", "test"):
+        rows = dataset.rows(split)
+        rows = rows[np.isfinite(dataset.labels[rows])]
+        if len(rows):
+            metrics = regression_metrics(dataset.labels[rows], prediction[rows], variant=config.variant)
+            results["splits"][split] = {"n": len(rows), **metrics}
+    print_results(results)
+    if config.out:
+        _write_rows(
+            Path(config.out),
+            [
+                {"id": dataset.ids[i], "gold": float(dataset.labels[i]), "prediction": float(p), "split": str(s)}
+                for i, (p, s) in enumerate(zip(prediction, dataset.splits))
+            ],
+        )
+    return results
+
+
+def _own_data(run: Path) -> Any:
+    """Data of a run with its splits as declared for it."""
+    import yaml
+
+    from modashift.train.args import DataArgs
+    from modashift.train.setup import load_splits
+
+    path = run / "config.yaml"
+    if not path.is_file():
+        raise ModashiftError(f"{run} is no run folder, so its data are not known: give --data FILE")
+    stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return load_splits(DataArgs(**{k: stored[k] for k in DataArgs.__dataclass_fields__}), stored["seed"])
+
+
+def predict(argv: list[str]) -> list[dict[str, Any]]:
+    """``modashift predict RUN --text …``, ``--data …`` or lines on standard input."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(
+        prog="modashift predict",
+        description="Score utterances: texts given here, lines of standard input, or a data file with features.",
+    )
+    parser.add_argument("run", type=str, help="run folder, model folder or hub id")
+    parser.add_argument("--text", type=str, nargs="+", default=[], help="one or more texts")
+    parser.add_argument("--data", type=str | None, help="store or data file")
+    parser.add_argument("--replace_nonfinite", action="store_true", help="replace NaN and infinite features by 0")
+    parser.add_argument("--format", type=Literal["text", "json", "csv"], default="text", help="of what is printed")
+    parser.add_argument("--out", type=str | None, help="write to this .csv or .jsonl file instead")
+    config = parser.parse_args(argv)
+    if config.text and config.data:
+        raise ModashiftError("give --text or --data, not both")
+
+    from modashift.predictor import load
+
+    predictor = load(config.run)
+    if config.data:
+        from modashift.data.open import open_dataset
+
+        dataset = open_dataset(config.data, replace_nonfinite=config.replace_nonfinite)
+        scores = predictor.predict_dataset(dataset)
+        rows = [{"id": i, "score": float(s), "text": t} for i, s, t in zip(dataset.ids, scores, dataset.texts)]
+    else:
+        texts = config.text or [line for line in (raw.strip() for raw in sys.stdin) if line]
+        rows = _score_texts(predictor, texts)
+    if config.out:
+        _write_rows(Path(config.out), rows)
+    else:
+        _print_rows(rows, config.format)
+    return rows
+
+
+def _score_texts(predictor: "Predictor", texts: list[str]) -> list[dict[str, Any]]:
+    import warnings
+
+    if not texts:
+        raise ModashiftError("nothing to score: give --text, --data, or lines on standard input")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        scores = predictor.predict(texts)
+    if predictor.modalities:
+        sys.stderr.write(
+            f"scored from words alone; the model also takes {' and '.join(predictor.modalities)} features\n"
+        )
+    return [{"score": float(s), "text": t} for s, t in zip(scores, texts)]
+
+
+def data(argv: list[str]) -> None:
+    """``modashift data inspect|import|export|fetch``."""
+    from jsonargparse import auto_cli
+
+    from modashift.data import cli
+    from modashift.data.fetch import fetch
+
+    actions = {"inspect": cli.inspect, "import": cli.import_, "export": cli.export, "fetch": fetch}
+    auto_cli(actions, args=argv or ["--help"], prog="modashift data", as_positional=True)
+
+
+def models(argv: list[str]) -> None:
+    """``modashift models``."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog="modashift models", description="The models, with their size on a backbone.")
+    parser.add_argument("--backbone", type=str, default="bert-base", help="bert-base, or any backbone to build them on")
+    config = parser.parse_args(argv)
+
+    from modashift.evaluate.tables import model_table
+
+    _print(model_table(config.backbone))
+
+
+def demo(argv: list[str]) -> None:
+    """``modashift demo``."""
+    from jsonargparse import auto_cli
+
+    from modashift.demo import run_demo
+
+    auto_cli(run_demo, args=argv, prog="modashift demo")
+
+
+def print_results(results: dict[str, Any]) -> None:
+    """Print metrics by split as a table."""
+    from rich.table import Table
+
+    table = Table(title=f"{results['model']} on {results['data']}", title_justify="left")
+    for column in ("split", "n", "MAE", "Corr", "Acc-2 has0/non0", "F1 has0/non0", "Acc-7"):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    floors = False
+    for split, m in results["splits"].items():
+        floors = floors or "floor" in m
+        table.add_row(
+            split,
+            str(m["n"]),
+            f"{m['mae']:.3f}" + (f" (floor {m['floor']['mae']:.3f})" if "floor" in m else ""),
+            f"{m['corr']:.3f}",
+            f"{100 * m['acc2_has0']:.2f}/{100 * m['acc2_non0']:.2f}",
+            f"{100 * m['f1_has0']:.2f}/{100 * m['f1_non0']:.2f}",
+            f"{100 * m['acc7']:.2f}" if "acc7" in m else "",
+        )
+    _print(table)
+    if "best_epoch" in results:
+        _say(f"checkpoint of epoch {results['best_epoch']} of {results['epochs']}, chosen by {results['select']}")
+    if floors:
+        _say("floor: predicting the mean score of the training split for everybody")
+
+
+def _print_rows(rows: list[dict[str, Any]], layout: str) -> None:
+    if layout == "json":
+        for row in rows:
+            sys.stdout.write(json.dumps(row) + "\n")
+    elif layout == "csv":
+        _csv(rows, sys.stdout)
+    else:
+        for row in rows:
+            sys.stdout.write(f"{row['score']:+.2f}  {row['text']}\n")
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    import io
+
+    from modashift.train.runs import write_atomic
+
+    text = io.StringIO()
+    if path.suffix == ".jsonl":
+        text.writelines(json.dumps(row) + "\n" for row in rows)
+    else:
+        _csv(rows, text)
+    write_atomic(path, text.getvalue())
+    _say(f"{len(rows)} rows written to {path}")
+
+
+def _csv(rows: list[dict[str, Any]], file: Any) -> None:
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _print(renderable: Any) -> None:
+    from rich.console import Console
+
+    Console(highlight=False).print(renderable)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")

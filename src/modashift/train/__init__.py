@@ -1,0 +1,1 @@
+"""Training: one visible loop in plain torch for every model."""

@@ -1,0 +1,270 @@
+"""The training loop. There is one; models bring their losses to it, not loops of their own."""
+
+import math
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from modashift.evaluate.metrics import regression_metrics
+from modashift.models.base import Output
+from modashift.train.args import TrainArgs
+from modashift.train.batching import evaluation_batches, training_batches
+from modashift.train.distributed import World, gather
+from modashift.train.progress import Reporter
+from modashift.train.runs import RunFolder
+from modashift.train.setup import Setup
+
+__all__ = ["fit", "predict_rows", "rate"]
+
+HIGHER_IS_BETTER = {"corr", "acc2_has0", "acc2_non0", "acc7"}
+
+
+def rate(step: int, total: int, warmup: float) -> float:
+    """Factor of the learning rate before step `step` of `total`: linear warm-up, then linear decay to zero."""
+    rising = round(total * warmup)
+    if step < rising:
+        return (step + 1) / rising
+    return (total - step) / max(1, total - rising)
+
+
+def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Reporter) -> dict[str, Any]:
+    """Train, keeping the checkpoint that is best by ``args.select`` on dev; the test split is not touched here.
+
+    Everything a step depends on is a function of the seed and of the state that is saved after each epoch (and every
+    ``args.save_every`` steps), so an interrupted run that is resumed ends with the same bits on a CPU.
+
+    Returns:
+        ``best_epoch``, its dev metrics, and how many epochs were run.
+    """
+    model = setup.model.to(world.device)
+    runner = _wrap(model, args, world)
+    optimizer = torch.optim.AdamW(model.param_groups(args.lr, args.lr_backbone or args.lr, args.weight_decay))
+    base_rates = [group["lr"] for group in optimizer.param_groups]
+    scaler = torch.amp.GradScaler(world.device.type, enabled=args.precision == "fp16")
+    rows, lengths = setup.labelled("train"), setup.encoded.lengths
+    least = max(2, world.size)
+    per_epoch = len(training_batches(rows, lengths, args.batch_size, args.seed, 0, least))
+    steps_per_epoch = math.ceil(per_epoch / args.accumulate)
+    total = steps_per_epoch * args.epochs
+
+    torch.manual_seed(args.seed + world.rank)
+    now: dict[str, Any] = {"epoch": 0, "batch": 0, "best": None, "best_epoch": -1, "stale": 0, "lines": 0, "sums": {}}
+    saved = run.load_state()
+    if saved is not None:
+        now = saved["progress"]
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        scaler.load_state_dict(saved["scaler"])
+        _restore_random(saved["random"][world.rank], world)
+    if world.main:
+        run.truncate(run.metrics, now["lines"])
+        run.truncate(run.timing, now["lines"])
+    report.start(total, done=now["epoch"] * steps_per_epoch + now["batch"] // args.accumulate)
+
+    def save() -> None:
+        random = gather_random(world)
+        if world.main:
+            run.save_state(
+                {
+                    "progress": now,
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "scaler": scaler.state_dict(),
+                    "random": random,
+                }
+            )
+        world.barrier()
+
+    while now["epoch"] < args.epochs and (args.patience is None or now["stale"] < args.patience):
+        epoch, started = now["epoch"], time.perf_counter()
+        batches = training_batches(rows, lengths, args.batch_size, args.seed, epoch, least)
+        model.train()
+        for number in range(now["batch"], per_epoch):
+            if number % args.accumulate == 0:
+                step = epoch * steps_per_epoch + number // args.accumulate
+                for group, base in zip(optimizer.param_groups, base_rates):
+                    group["lr"] = base * rate(step, total, args.warmup)
+                optimizer.zero_grad(set_to_none=True)
+            last = (number + 1) % args.accumulate == 0 or number + 1 == per_epoch
+            group_size = min(args.accumulate, per_epoch - number // args.accumulate * args.accumulate)
+            with nullcontext() if last or world.size == 1 else runner.no_sync():
+                losses = batch_losses(setup, runner, batches[number], args, world)
+                scaler.scale(losses["loss"] / group_size).backward()  # type: ignore[no-untyped-call]
+            add_up(now["sums"], losses, len(batches[number]))
+            if not last:
+                continue
+            if args.clip > 0:
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(model.parameters(), args.clip)
+            scaler.step(optimizer)
+            scaler.update()
+            report.step(epoch)
+            now["batch"] = number + 1
+            done = step + 1 - epoch * steps_per_epoch
+            if args.save_every and done % args.save_every == 0 and number + 1 < per_epoch:
+                save()
+
+        dev_losses, dev = validate(setup, runner, args, world)
+        value = dev_losses["mse"] if args.select == "mse" else dev[args.select]
+        weights = model.after_validation(dev_losses)
+        score = value if args.select in HIGHER_IS_BETTER else -value
+        better = not math.isnan(score) and (now["best"] is None or score > now["best"])
+        line = {
+            "epoch": epoch + 1,
+            "step": (epoch + 1) * steps_per_epoch,
+            **{f"train_{k}": v for k, v in means(now["sums"]).items()},
+            **{f"dev_{k}": v for k, v in {**dev_losses, **dev}.items()},
+            **weights,
+            "lr": optimizer.param_groups[-1]["lr"],
+            "best": better,
+        }
+        if not math.isfinite(line["train_loss"]):
+            raise FloatingPointError(
+                f"training loss is {line['train_loss']} in epoch {epoch + 1}; lower --lr, or use --precision fp32"
+            )
+        now |= {"epoch": epoch + 1, "batch": 0, "sums": {}, "lines": now["lines"] + 1}
+        now |= {"best": score, "best_epoch": epoch + 1, "stale": 0} if better else {"stale": now["stale"] + 1}
+        if world.main:
+            run.append(run.metrics, line)
+            run.append(run.timing, {"epoch": epoch + 1, "seconds": time.perf_counter() - started, **memory(world)})
+            if better:
+                run.save_weights(model.state_dict())
+            report.epoch(line, args.select)
+        save()
+    report.stop()
+    return {"best_epoch": now["best_epoch"], "epochs": now["epoch"], "select": f"dev {args.select}"}
+
+
+def batch_losses(
+    setup: Setup, runner: nn.Module, rows: NDArray[np.intp], args: TrainArgs, world: World
+) -> dict[str, Tensor]:
+    """Loss terms of one batch; each process scores its share, and the terms are those of the whole batch."""
+    output, batch = forward(setup, runner, rows[world.rank :: world.size], args, world)
+    output = gather(output, world)
+    whole = replace(batch, label=gather(batch.label, world), index=gather(batch.index, world))
+    return setup.model.loss(output, whole)
+
+
+def forward(
+    setup: Setup, runner: nn.Module, rows: NDArray[np.intp], args: TrainArgs, world: World
+) -> tuple[Output, Any]:
+    """Collate some rows and run the model on them, in the precision asked for; the output is float32."""
+    batch = setup.preprocessor.collate(setup.dataset, setup.encoded, rows)
+    if world.device.type == "cuda":
+        batch = batch.map(lambda t: t.pin_memory()).to(world.device)
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(args.precision)
+    with torch.autocast(world.device.type, dtype=kind, enabled=kind is not None):
+        output: Output = runner(batch)
+    if kind is not None:
+        output = replace(
+            output,
+            prediction=output.prediction.float(),
+            embeddings={m: z.float() for m, z in output.embeddings.items()},
+        )
+    return output, batch
+
+
+@torch.no_grad()
+def validate(
+    setup: Setup, runner: nn.Module, args: TrainArgs, world: World
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean loss terms and metrics on the dev split."""
+    setup.model.eval()
+    rows = setup.labelled("dev")
+    sums: dict[str, Any] = {}
+    predictions, order = [], []
+    for part in evaluation_batches(rows, setup.encoded.lengths, args.batch_size, max(2, world.size)):
+        output, batch = forward(setup, runner, part[world.rank :: world.size], args, world)
+        output = gather(output, world)
+        whole = replace(batch, label=gather(batch.label, world), index=gather(batch.index, world))
+        add_up(sums, setup.model.loss(output, whole), len(part))
+        predictions.append(output.prediction)
+        order.append(whole.index)
+    prediction = torch.cat(predictions).double().cpu().numpy()
+    gold = setup.dataset.labels[torch.cat(order).cpu().numpy()]
+    with np.errstate(all="ignore"):
+        return means(sums), quiet_metrics(gold, prediction)
+
+
+@torch.no_grad()
+def predict_rows(setup: Any, rows: NDArray[np.intp], device: torch.device, batch_size: int = 64) -> NDArray[np.float64]:
+    """Predictions for some rows of a data set, in the order given; float32 arithmetic.
+
+    Args:
+        setup: anything with ``model``, ``preprocessor``, ``dataset`` and ``encoded``.
+        rows: which utterances.
+        device: where the model is.
+        batch_size: utterances scored together.
+    """
+    setup.model.eval()
+    result = np.zeros(len(setup.dataset), dtype=np.float64)
+    for part in evaluation_batches(rows, setup.encoded.lengths, batch_size, 1):
+        batch = setup.preprocessor.collate(setup.dataset, setup.encoded, part).to(device)
+        result[part] = setup.model(batch).prediction.double().cpu().numpy()
+    return result[rows]
+
+
+def quiet_metrics(gold: NDArray[np.float64], prediction: NDArray[np.float64]) -> dict[str, float]:
+    """Metrics without the warning that a constant prediction has no correlation (usual in a first epoch)."""
+    import warnings
+
+    if not np.isfinite(prediction).all():
+        return dict.fromkeys(("mae", "corr"), math.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return dict(regression_metrics(gold, prediction))
+
+
+def add_up(sums: dict[str, Any], losses: Mapping[str, Tensor], count: int) -> None:
+    """Add loss terms weighted by their batch; kept as tensors, so that no step waits for the device."""
+    for key, value in losses.items():
+        total, n = sums.get(key, (0.0, 0))
+        sums[key] = (total + value.detach().double() * count, n + count)
+
+
+def means(sums: Mapping[str, Sequence[Any]]) -> dict[str, float]:
+    """Mean of each loss term."""
+    return {key: float(total) / n for key, (total, n) in sums.items()}
+
+
+def memory(world: World) -> dict[str, float]:
+    """Peak memory so far, in MiB."""
+    found = {"peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    if world.device.type == "cuda":
+        found["peak_gpu_mib"] = torch.cuda.max_memory_allocated() / 2**20
+    return found
+
+
+def gather_random(world: World) -> list[list[Tensor]]:
+    """Random generators' states of every process."""
+    own = [torch.get_rng_state()]
+    if world.device.type == "cuda":
+        own.append(torch.cuda.get_rng_state())
+    if world.size == 1:
+        return [own]
+    states: list[Any] = [None] * world.size
+    torch.distributed.all_gather_object(states, own)
+    return states
+
+
+def _restore_random(states: Sequence[Tensor], world: World) -> None:
+    torch.set_rng_state(states[0])
+    if world.device.type == "cuda" and len(states) > 1:
+        torch.cuda.set_rng_state(states[1])
+
+
+def _wrap(model: nn.Module, args: TrainArgs, world: World) -> Any:
+    runner: Any = torch.compile(model, dynamic=True) if args.compile else model
+    if world.size > 1:
+        from torch.nn.parallel import DistributedDataParallel
+
+        runner = DistributedDataParallel(runner)
+    return runner

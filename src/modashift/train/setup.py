@@ -1,0 +1,159 @@
+"""From arguments to a model with its data: everything that happens before the first step."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from modashift.backbones import load_backbone
+from modashift.data.dataset import Dataset
+from modashift.data.normalise import Normaliser
+from modashift.data.open import open_dataset
+from modashift.data.splits import redeclare
+from modashift.errors import DataError, ModashiftError
+from modashift.models import get_model
+from modashift.models.base import Model
+from modashift.preprocess import Encoded, Preprocessor
+from modashift.train.args import DataArgs, TrainArgs
+
+__all__ = ["FROM_DATA", "Setup", "load_splits", "prepare", "typed_options", "warm_start"]
+
+FROM_DATA = ("backbone", "modality_sizes")  # arguments of every model that the user does not set
+
+
+@dataclass
+class Setup:
+    """A model ready to train and the data it is trained on.
+
+    Attributes:
+        model: with pre-trained weights in place.
+        preprocessor: fitted to the training split.
+        dataset: with its splits as declared.
+        encoded: its word pieces.
+        notes: things the user should know (rows left out, weights taken over).
+    """
+
+    model: Model
+    preprocessor: Preprocessor
+    dataset: Dataset
+    encoded: Encoded
+    notes: list[str]
+
+    def labelled(self, split: str) -> np.ndarray[Any, np.dtype[np.intp]]:
+        """Rows of a split that have a label."""
+        rows = self.dataset.rows(split)
+        return rows[np.isfinite(self.dataset.labels[rows])]
+
+
+def load_splits(args: DataArgs, seed: int) -> Dataset:
+    """Open the data and declare the splits.
+
+    Raises:
+        DataError: where no validation part is left to choose a checkpoint by.
+    """
+    dataset = open_dataset(args.data, replace_nonfinite=args.replace_nonfinite)
+    dataset = redeclare(dataset, validation=args.validation, group=args.group, dev_as_test=args.dev_as_test, seed=seed)
+    for split in ("train", "dev"):
+        rows = dataset.rows(split)
+        if not np.isfinite(dataset.labels[rows]).any():
+            raise DataError(
+                f"{args.data}: the {split} split has no labelled utterance"
+                + ("; carve one out of train with --validation 0.15" if split == "dev" else "")
+            )
+    return dataset
+
+
+def prepare(name: str, options: Mapping[str, Any], data: DataArgs, args: TrainArgs) -> Setup:
+    """Build a model for some data.
+
+    Args:
+        name: of the model.
+        options: its own arguments, beyond those that data and backbone determine.
+        data: which data.
+        args: backbone, seed and warm start are read from it.
+    """
+    notes: list[str] = []
+    dataset = load_splits(data, args.seed)
+    cls = get_model(name)
+    wanted = cls.modalities if data.features is None else tuple(data.features)
+    unknown = [m for m in wanted if m not in cls.modalities]
+    if unknown:
+        able = ", ".join(cls.modalities) or "words only"
+        raise ModashiftError(f"{name} cannot use {', '.join(unknown)} features (it takes: {able})")
+    if data.features is None:
+        wanted = tuple(m for m in wanted if m in dataset.features)
+    dataset = dataset.keep_features(wanted)
+    backbone = load_backbone(args.backbone)
+    limit = backbone.config.get("max_position_embeddings", 512)
+    if data.max_length > limit:
+        raise ModashiftError(f"max_length {data.max_length} is beyond the {limit} positions of {args.backbone}")
+    preprocessor = Preprocessor(
+        tokenizer=backbone.tokenizer,
+        normaliser=Normaliser.fit(data.normalise, dataset),
+        modality_sizes=dataset.sizes(),
+        columns={m: f.columns for m, f in dataset.features.items() if f.columns},
+        alignments={m: f.alignment for m, f in dataset.features.items()},
+        max_length=data.max_length,
+        steps=cls.steps,
+    )
+    encoded = preprocessor.encode(dataset)
+    cut = int((encoded.lengths >= data.max_length).sum())
+    if cut:
+        notes.append(f"{cut} of {len(dataset)} utterances reach {data.max_length} word pieces and may be cut off there")
+    torch.manual_seed(args.seed)
+    try:
+        model = cls(  # type: ignore[call-arg]
+            backbone=backbone.config, modality_sizes=dataset.sizes(), **typed_options(cls, options)
+        )
+    except ValueError as error:
+        raise ModashiftError(str(error)) from error
+    model.load_backbone(backbone.state_dict())
+    setup = Setup(model, preprocessor, dataset, encoded, notes)
+    missing = int(np.isnan(dataset.labels).sum())
+    if missing:
+        notes.append(f"{missing} utterances without a label are left out")
+    if args.init:
+        notes.append(warm_start(model, Path(args.init)))
+    return setup
+
+
+def typed_options(cls: type[Model], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the class takes them: plain mappings (from a file) become the dataclasses its signature names.
+
+    Raises:
+        ModashiftError: for an option the model does not have, listing those it has.
+    """
+    parameters = {k: p for k, p in inspect.signature(cls).parameters.items() if k not in FROM_DATA}
+    typed = dict(options)
+    for key, value in options.items():
+        if key not in parameters:
+            raise ModashiftError(f"{cls.name} has no option {key!r}; it has {', '.join(parameters)}")
+        kind: Any = parameters[key].annotation
+        make: Any = kind
+        if is_dataclass(kind) and isinstance(value, Mapping):
+            typed[key] = make(**value)
+    return typed
+
+
+def warm_start(model: Model, run: Path) -> str:
+    """Take over from a trained run every weight that has the same name and shape; returns what was taken.
+
+    Raises:
+        ModashiftError: where the run has no weights, or none of them fits.
+    """
+    from safetensors.torch import load_file
+
+    path = run / "model.safetensors"
+    if not path.is_file():
+        raise ModashiftError(f"--init {run}: no model.safetensors there; give the folder of a finished run")
+    own, theirs = model.state_dict(), load_file(path)
+    taken = {k: v for k, v in theirs.items() if k in own and own[k].shape == v.shape and not k.startswith("balance.")}
+    if not taken:
+        raise ModashiftError(f"--init {run}: no weight of it fits {model.name}; was it trained on another backbone?")
+    model.load_state_dict(taken, strict=False)
+    fresh = sum(own[k].numel() for k in own if k not in taken)
+    return f"{sum(v.numel() for v in taken.values()):,} weights taken over from {run}, {fresh:,} start anew"
