@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
+from modashift.data.dataset import Dataset, Feature
 from modashift.models import get_model
 from modashift.models.base import Model
 
@@ -16,3 +18,25 @@ def build(name: str, backbone: dict[str, Any], sizes: dict[str, int] | None = No
     cls: Any = get_model(name)
     model: Model = cls(backbone=backbone, modality_sizes=SIZES if sizes is None else sizes, **options)
     return model
+
+
+def toy_dataset(n: int = 60, seed: int = 0, features: tuple[str, ...] = ("visual", "acoustic")) -> Dataset:
+    """Sentences of a tiny vocabulary whose score follows from their words, with random word-level features."""
+    rng = np.random.default_rng(seed)
+    value = {"good": 1.5, "great": 2.5, "lovely": 1.0, "bad": -1.5, "awful": -2.5, "boring": -1.0}
+    words = [[str(w) for w in rng.choice([*value, "the", "movie", "was", "it"], rng.integers(3, 12))] for _ in range(n)]
+    labels = np.array([np.clip(sum(value.get(w, 0) for w in sentence), -3, 3) for sentence in words])
+    third = n // 3
+    return Dataset(
+        name="toy",
+        ids=[f"v{i // 4}_{i % 4}" for i in range(n)],
+        groups=[f"v{i // 4}" for i in range(n)],
+        splits=np.array(["train"] * (n - 2 * (third // 2)) + ["dev"] * (third // 2) + ["test"] * (third // 2)),
+        labels=labels,
+        texts=[" ".join(sentence) for sentence in words],
+        words=words,
+        features={
+            m: Feature.pack([rng.normal(size=(len(w), SIZES[m])).astype(np.float32) for w in words], SIZES[m])
+            for m in features
+        },
+    )

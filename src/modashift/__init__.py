@@ -16,7 +16,7 @@ _LAZY = {
     "regression_metrics": "modashift.evaluate.metrics",
 }
 
-__all__ = ["Dataset", "Predictor", "__version__", "load", "open_dataset", "regression_metrics"]  # noqa: F822
+__all__ = ["Dataset", "Predictor", "__version__", "load", "open_dataset", "regression_metrics"]
 
 
 def __getattr__(name: str) -> Any:

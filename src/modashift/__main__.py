@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     module, _, name = COMMANDS[arguments[0]][0].partition(":")
     command: Callable[[list[str]], object] = getattr(import_module(module), name)
     try:
-        command(arguments[1:])
+        command([underscored(argument) for argument in arguments[1:]])
     except ModashiftError as error:
         sys.stderr.write(f"modashift: {error}\n")
         return 2
@@ -52,6 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("modashift: interrupted; a training run continues with --resume\n")
         return 130
     return 0
+
+
+def underscored(argument: str) -> str:
+    """Option names may be typed with hyphens: ``--batch-size 8`` is ``--batch_size 8``."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value
 
 
 def usage() -> str:

@@ -22,8 +22,8 @@ def train_parser(name: str) -> "ArgumentParser":
     from jsonargparse import ArgumentParser
 
     from modashift.models import get_model
+    from modashift.models.base import FROM_DATA
     from modashift.train.args import DataArgs, TrainArgs
-    from modashift.train.setup import FROM_DATA
 
     cls = get_model(name)
     parser = ArgumentParser(

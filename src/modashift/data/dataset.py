@@ -6,7 +6,7 @@ A sequence of utterance *i* is ``values[offsets[i]:offsets[i + 1]]``: no padding
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Ragged:
         return np.diff(self.offsets)
 
     @classmethod
-    def pack(cls, sequences: Sequence[NDArray[Any]], dim: int) -> "Ragged":
+    def pack(cls, sequences: Sequence[NDArray[Any]], dim: int) -> Self:
         """Lay out sequences (T_i, dim) one after the other; an empty sequence means the modality is missing there."""
         offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
         offsets[1:] = np.cumsum([len(s) for s in sequences])
@@ -77,7 +77,7 @@ class Strings(Sequence[str]):
         return self.blob[self.offsets[row] : self.offsets[row + 1]].tobytes().decode("utf-8")
 
     @classmethod
-    def pack(cls, strings: Iterable[str]) -> "Strings":
+    def pack(cls, strings: Iterable[str]) -> Self:
         """Encode strings into one blob."""
         encoded = [s.encode("utf-8") for s in strings]
         offsets = np.zeros(len(encoded) + 1, dtype=np.int64)

@@ -10,7 +10,9 @@ from torch.nn import functional as F
 
 from modashift.batch import Batch
 
-__all__ = ["Model", "Output"]
+__all__ = ["FROM_DATA", "Model", "Output"]
+
+FROM_DATA = ("backbone", "modality_sizes")  # arguments of every model that the user does not set
 
 
 @dataclass

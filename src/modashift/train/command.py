@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from modashift.data.dataset import Dataset
 from modashift.errors import ModashiftError
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.distributed import start
@@ -27,6 +28,7 @@ def train(
     options: Mapping[str, Any] | None = None,
     resume: bool = False,
     silent: bool = False,
+    dataset: Dataset | None = None,
 ) -> dict[str, Any]:
     """Train a model and evaluate the checkpoint chosen on dev.
 
@@ -38,6 +40,7 @@ def train(
         options: arguments of the model itself, by name.
         resume: continue an interrupted run in that folder; one that is finished is left as it is.
         silent: report nothing on the terminal.
+        dataset: the data themselves, where they are in memory already; ``data.data`` is then only their name.
 
     Returns:
         What ``results.json`` holds: metrics by split, the epoch chosen, the train-mean floor.
@@ -59,7 +62,7 @@ def train(
             finished: dict[str, Any] = json.loads(folder.results.read_text(encoding="utf-8"))
             return finished
         report = Reporter(silent or not world.main, str(folder.path / "tensorboard") if args.tensorboard else None)
-        setup = prepare(model, options, data, args)
+        setup = prepare(model, options, data, args, dataset)
         sizes = ", ".join(f"{len(setup.labelled(s))} {s}" for s in ("train", "dev", "test"))
         count = sum(p.numel() for p in setup.model.parameters())
         report.say(f"{setup.model.title}: {count:,} parameters; {setup.dataset.name}: {sizes}")

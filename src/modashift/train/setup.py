@@ -12,17 +12,14 @@ import torch
 from modashift.backbones import load_backbone
 from modashift.data.dataset import Dataset
 from modashift.data.normalise import Normaliser
-from modashift.data.open import open_dataset
 from modashift.data.splits import redeclare
 from modashift.errors import DataError, ModashiftError
 from modashift.models import get_model
-from modashift.models.base import Model
+from modashift.models.base import FROM_DATA, Model
 from modashift.preprocess import Encoded, Preprocessor
 from modashift.train.args import DataArgs, TrainArgs
 
-__all__ = ["FROM_DATA", "Setup", "load_splits", "prepare", "typed_options", "warm_start"]
-
-FROM_DATA = ("backbone", "modality_sizes")  # arguments of every model that the user does not set
+__all__ = ["Setup", "load_splits", "prepare", "typed_options", "warm_start"]
 
 
 @dataclass
@@ -49,13 +46,16 @@ class Setup:
         return rows[np.isfinite(self.dataset.labels[rows])]
 
 
-def load_splits(args: DataArgs, seed: int) -> Dataset:
-    """Open the data and declare the splits.
+def load_splits(args: DataArgs, seed: int, dataset: Dataset | None = None) -> Dataset:
+    """Open the data, unless they are given, and declare the splits.
 
     Raises:
         DataError: where no validation part is left to choose a checkpoint by.
     """
-    dataset = open_dataset(args.data, replace_nonfinite=args.replace_nonfinite)
+    if dataset is None:
+        from modashift.data.open import open_dataset
+
+        dataset = open_dataset(args.data, replace_nonfinite=args.replace_nonfinite)
     dataset = redeclare(dataset, validation=args.validation, group=args.group, dev_as_test=args.dev_as_test, seed=seed)
     for split in ("train", "dev"):
         rows = dataset.rows(split)
@@ -67,7 +67,9 @@ def load_splits(args: DataArgs, seed: int) -> Dataset:
     return dataset
 
 
-def prepare(name: str, options: Mapping[str, Any], data: DataArgs, args: TrainArgs) -> Setup:
+def prepare(
+    name: str, options: Mapping[str, Any], data: DataArgs, args: TrainArgs, dataset: Dataset | None = None
+) -> Setup:
     """Build a model for some data.
 
     Args:
@@ -75,9 +77,10 @@ def prepare(name: str, options: Mapping[str, Any], data: DataArgs, args: TrainAr
         options: its own arguments, beyond those that data and backbone determine.
         data: which data.
         args: backbone, seed and warm start are read from it.
+        dataset: the data themselves, where they are in memory already.
     """
     notes: list[str] = []
-    dataset = load_splits(data, args.seed)
+    dataset = load_splits(data, args.seed, dataset)
     cls = get_model(name)
     wanted = cls.modalities if data.features is None else tuple(data.features)
     unknown = [m for m in wanted if m not in cls.modalities]
