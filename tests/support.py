@@ -1,5 +1,7 @@
 """Helpers shared by test modules."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,3 +42,25 @@ def toy_dataset(n: int = 60, seed: int = 0, features: tuple[str, ...] = ("visual
             for m in features
         },
     )
+
+
+def write_table(dataset: Dataset, folder: Path) -> Path:
+    """Write a data set as a JSON-lines table with .npy files beside it; returns the table."""
+    lines = []
+    for i, utterance in enumerate(dataset):
+        row: dict[str, Any] = {
+            "id": utterance.id,
+            "video": utterance.group,
+            "split": utterance.split,
+            "label": utterance.label,
+            "text": utterance.text,
+            "words": list(utterance.words),
+        }
+        for modality, values in utterance.features.items():
+            name = f"{i}_{modality}.npy"
+            np.save(folder / name, values)
+            row[modality] = name
+        lines.append(json.dumps(row))
+    table = folder / "table.jsonl"
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return table

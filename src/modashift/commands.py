@@ -213,7 +213,7 @@ def models(argv: list[str]) -> None:
     parser.add_argument("--backbone", type=str, default="bert-base", help="bert-base, or any backbone to build them on")
     config = parser.parse_args(argv)
 
-    from modashift.evaluate.tables import model_table
+    from modashift.models.listing import model_table
 
     _print(model_table(config.backbone))
 
