@@ -215,7 +215,7 @@ def models(argv: list[str]) -> None:
 
     from modashift.models.listing import model_table
 
-    _print(model_table(config.backbone))
+    sys.stdout.write(model_table(config.backbone))
 
 
 def demo(argv: list[str]) -> None:

@@ -15,7 +15,7 @@ Pooling = Literal["cls", "mean"]
 
 
 class BERT(Model):
-    """Fine-tuned BERT with a linear head.
+    """Fine-tuned BERT on the words alone.
 
     Devlin et al., *BERT*, NAACL 2019; as a baseline it is MAG-BERT with its gate shut.
 

@@ -12,9 +12,9 @@ __all__ = ["CMSBERT", "CMSBERT1", "require_modalities"]
 
 
 class CMSBERT(BERT):
-    """CMSBERT without contrastive learning: the shift in every layer, the head of the BERT row.
+    """CMSBERT: the shift in every layer, no contrastive learning.
 
-    Kim and Kim, *CMSBERT-CLR*, IJCNN 2022, section III-A.
+    Kim and Kim, *CMSBERT-CLR*, IJCNN 2022, section III-A; the head is that of the BERT row.
 
     Args:
         backbone: configuration of the encoder (filled in from the chosen backbone).
@@ -46,7 +46,9 @@ class CMSBERT(BERT):
 
 
 class CMSBERT1(CMSBERT):
-    """CMSBERT/1: the shift in the first layer only, as MAG-BERT attaches its gate once (Table II).
+    """CMSBERT/1: the shift in the first layer only.
+
+    The counterpart of MAG-BERT, whose gate is attached once (Table II).
 
     Args:
         backbone: configuration of the encoder (filled in from the chosen backbone).

@@ -19,7 +19,7 @@ __all__ = ["CMSBERTCLR"]
 
 
 class CMSBERTCLR(Model):
-    """CMSBERT-CLR, the whole system.
+    """CMSBERT-CLR: shift, contrastive alignment and fusion, the whole system.
 
     Kim and Kim, *CMSBERT-CLR*, IJCNN 2022. Each modality is encoded and averaged over its real steps, projected to
     (z¹, z); the z of all ordered pairs of modalities are pulled together by contrastive losses with smoothed targets;

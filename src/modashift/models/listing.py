@@ -1,11 +1,8 @@
 """The table behind ``modashift models``."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modashift.models import MODELS, get_model
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 __all__ = ["model_table", "parameter_counts"]
 
@@ -26,14 +23,12 @@ def parameter_counts(name: str, backbone: dict[str, Any]) -> tuple[int, int]:
     return total, total - sum(p.numel() for p in model.pretrained_parameters())
 
 
-def model_table(backbone: str = "bert-base") -> "Table":
-    """Models with inputs, size and source.
+def model_table(backbone: str = "bert-base") -> str:
+    """Models with inputs, size and source, a line each.
 
     Args:
         backbone: ``bert-base`` (its architecture, no weights needed), or any backbone `load_backbone` takes.
     """
-    from rich.table import Table
-
     if backbone == "bert-base":
         from transformers import BertConfig
 
@@ -42,16 +37,12 @@ def model_table(backbone: str = "bert-base") -> "Table":
         from modashift.backbones import load_backbone
 
         config = load_backbone(backbone).config
-    table = Table(title=f"models, on {backbone} and the features of CMU-MOSI (47 visual, 74 acoustic)")
-    table.add_column("name")
-    table.add_column("inputs")
-    table.add_column("parameters", justify="right")
-    table.add_column("of them new", justify="right")
-    table.add_column("source")
-    table.add_column("what it is")
+    lines = [f"parameters on {backbone} with CMU-MOSI's features (47 visual, 74 acoustic columns)"]
     for name in MODELS:
         cls = get_model(name)
         total, new = parameter_counts(name, config)
+        inputs = "+".join(("words", *cls.modalities))
         idea = (cls.__doc__ or "").strip().splitlines()[0].rstrip(".")
-        table.add_row(name, ", ".join(("words", *cls.modalities)), f"{total:,}", f"{new:,}", cls.paper, idea)
-    return table
+        size = f"{total / 1e6:.1f} M, {new / 1e6:.2f} M new"
+        lines.append(f"{name:<12}  {inputs:<22}  {size:<21}  {idea} ({cls.paper})")
+    return "\n".join(lines) + "\n"
