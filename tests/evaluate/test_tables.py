@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from modashift.evaluate.metrics import regression_metrics
-from modashift.evaluate.tables import format_metrics, metrics_table
+from modashift.evaluate.tables import format_metrics
 
 GOLD = np.array([-2.0, -1.0, 0.0, 1.0, 2.5])
 RUNS = [regression_metrics(GOLD, GOLD + shift * np.arange(5)) for shift in (0.1, 0.2, 0.4)]
@@ -45,10 +45,12 @@ def test_missing_numbers_are_dashes_and_empty_columns_go() -> None:
 
 
 def test_names_cannot_break_the_table() -> None:
+    assert format_metrics({"a": RUNS}, title="Test").startswith("**Test**\n\n| Model")
     assert "a\\|b" in format_metrics({"a|b": RUNS})
     out = io.StringIO()
-    Console(file=out, width=200).print(metrics_table({"[red]x": RUNS}, title="Test"))
+    Console(file=out, width=200).print(format_metrics({"[red]x": RUNS}, layout="rich", title="Test [1]"))
     assert "[red]x" in out.getvalue()
+    assert "Test [1]" in out.getvalue()
     assert "±" in out.getvalue()
 
 
@@ -56,4 +58,6 @@ def test_nothing_to_show_is_refused() -> None:
     with pytest.raises(ValueError, match="no models"):
         format_metrics({})
     with pytest.raises(ValueError, match="no runs of b"):
-        metrics_table({"a": RUNS, "b": []})
+        format_metrics({"a": RUNS, "b": []}, layout="rich")
+    with pytest.raises(ValueError, match="layout"):
+        format_metrics({"a": RUNS}, layout="html")

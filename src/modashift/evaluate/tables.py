@@ -3,12 +3,14 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["format_metrics", "metrics_table"]
+__all__ = ["format_metrics"]
+
+Runs = Mapping[str, Sequence[Mapping[str, float]]]
 
 # Heading, the metrics of the column (has0 before non0, as published tables print them), as a percentage or not.
 COLUMNS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
@@ -22,12 +24,20 @@ COLUMNS: tuple[tuple[str, tuple[str, ...], bool], ...] = (
 )
 
 
-def format_metrics(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """A Markdown table with a line a model.
+@overload
+def format_metrics(rows: Runs, layout: Literal["markdown"] = ..., title: str | None = ...) -> str: ...
+@overload
+def format_metrics(rows: Runs, layout: Literal["rich"], title: str | None = ...) -> "Table": ...
+def format_metrics(
+    rows: Runs, layout: Literal["markdown", "rich"] = "markdown", title: str | None = None
+) -> "str | Table":
+    """A table with a line a model.
 
     Args:
         rows: by name of the model, the metrics of each of its runs as `regression_metrics` returns them. Other keys
             are left out of the table.
+        layout: ``markdown`` for text, ``rich`` for a table that a rich Console prints.
+        title: above the table.
 
     Returns:
         Mean ± sample standard deviation over the runs, without ± for a single run. MAE and correlation have three
@@ -35,20 +45,23 @@ def format_metrics(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
         no model fills are left out.
 
     Raises:
-        ValueError: no models, or a model without runs.
+        ValueError: no models, a model without runs, or an unknown layout.
     """
     header, body = _cells(rows)
+    if layout == "rich":
+        return _rich(header, body, title)
+    if layout != "markdown":
+        raise ValueError(f"layout {layout!r} is not one of markdown, rich")
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *body]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+    return f"**{title}**\n\n{table}" if title else table
 
 
-def metrics_table(rows: Mapping[str, Sequence[Mapping[str, float]]], title: str | None = None) -> "Table":
-    """The table of `format_metrics` for the terminal, to be printed by a rich Console."""
+def _rich(header: list[str], body: list[list[str]], title: str | None) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    header, body = _cells(rows)
-    table = Table(title=title)
+    table = Table(title=Text(title) if title else None)
     for name in header:
         table.add_column(Text(name), justify="left" if name == header[0] else "right")
     for line in body:
@@ -56,7 +69,7 @@ def metrics_table(rows: Mapping[str, Sequence[Mapping[str, float]]], title: str 
     return table
 
 
-def _cells(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> tuple[list[str], list[list[str]]]:
+def _cells(rows: Runs) -> tuple[list[str], list[list[str]]]:
     if not rows:
         raise ValueError("no models to put into the table")
     empty = [name for name, runs in rows.items() if not runs]
