@@ -53,13 +53,14 @@ def redeclare(
         splits[splits == "dev"] = "train"
         rows = np.flatnonzero(splits == "train")
         keys = _keys(dataset, rows, group)
-        names = np.unique(keys)
+        names, counts = np.unique(keys, return_counts=True)
         if len(names) < 2:
             raise DataError(
-                f"{dataset.name}: the training split has {len(names)} group(s), which cannot be divided; use --group none"
+                f"{dataset.name}: the training split has {len(names)} group(s), which cannot be divided; "
+                "use --group none"
             )
-        order = np.random.default_rng(seed).permutation(names)
-        sizes = np.array([(keys == name).sum() for name in order])
+        order = np.random.default_rng(seed).permutation(len(names))
+        sizes = counts[order]
         # Take groups in random order while that brings the share nearer to the one asked for.
         taken, target = np.zeros(len(order), dtype=bool), validation * len(rows)
         size = 0
@@ -70,7 +71,7 @@ def redeclare(
                 break
         if taken.all():
             taken[-1] = False
-        splits[rows[np.isin(keys, order[taken])]] = "dev"
+        splits[rows[np.isin(keys, names[order[taken]])]] = "dev"
     return dataset.with_splits(splits)
 
 
@@ -84,14 +85,17 @@ def folds(
     """
     rows = np.arange(len(dataset))
     keys = _keys(dataset, rows, group)
-    names = np.unique(keys)
+    names, counts = np.unique(keys, return_counts=True)
     if not 2 <= count <= len(names):
         raise DataError(f"{dataset.name}: {count} folds of {len(names)} groups; folds must be 2 to {len(names)}")
     order = np.random.default_rng(seed).permutation(names)
-    sizes = {name: int((keys == name).sum()) for name in order}
+    sizes = dict(zip(names, counts.tolist()))
     parts: list[list[str]] = [[] for _ in range(count)]
+    filled = [0] * count
     for name in sorted(order, key=lambda n: -sizes[n]):  # the largest first, each to the part that is smallest so far
-        min(parts, key=lambda part: sum(sizes[n] for n in part)).append(name)
+        smallest = filled.index(min(filled))
+        parts[smallest].append(name)
+        filled[smallest] += sizes[name]
     for part in parts:
         yield _held_out(dataset, keys, np.array(part), group, validation, seed)
 
