@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from modashift.data.build import file_sha256
 from modashift.data.dataset import ALIGNMENTS, MODALITIES, SPLITS, Dataset, Feature, Strings
+from modashift.data.validate import check
 from modashift.errors import DataError
 
 __all__ = ["ARRAYS_FILE", "STORE_FILE", "Words", "open_store", "verify_store", "write_store"]
@@ -28,7 +29,7 @@ __all__ = ["ARRAYS_FILE", "STORE_FILE", "Words", "open_store", "verify_store", "
 STORE_FILE = "store.json"
 ARRAYS_FILE = "arrays.safetensors"
 VERSION = 1
-CHUNK = 1 << 16  # rows checked and written at a time
+CHUNK = 1 << 16  # rows written at a time
 
 _DTYPES: Mapping[str, np.dtype[Any]] = {
     "I64": np.dtype("<i8"),
@@ -70,17 +71,18 @@ def write_store(dataset: Dataset, path: Path | str) -> None:
     """Write a data set as a store, whole or not at all; an older store of that name is replaced.
 
     Args:
-        dataset: with finite features, since opening a store does not scan them again.
+        dataset: without errors by `check`, since opening a store does not scan it again.
         path: of the folder, ``*.store`` by custom.
 
     Raises:
-        DataError: the path holds something other than a store, cannot be written, or a feature is NaN or infinite.
+        DataError: the path holds something other than a store or cannot be written, or the data set has errors.
     """
     from modashift import __version__
 
     path = Path(path)
     if path.exists() and not (path / STORE_FILE).is_file():
         raise DataError(f"{path} exists and is no store, so it is not overwritten; choose another name")
+    check(dataset).raise_errors()
     arrays = _arrays(dataset)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,7 @@ def write_store(dataset: Dataset, path: Path | str) -> None:
         new = workspace / "new"
         new.mkdir()
         with (new / ARRAYS_FILE).open("wb") as file:
-            digest = _write_arrays(file, arrays, dataset.name)
+            digest = _write_arrays(file, arrays)
         facts = {
             "version": VERSION,
             "modashift": __version__,
@@ -181,7 +183,7 @@ def _arrays(dataset: Dataset) -> dict[str, NDArray[Any]]:
     return dict(sorted(arrays.items(), key=lambda pair: (-pair[1].dtype.itemsize, pair[0])))
 
 
-def _write_arrays(file: IO[bytes], arrays: Mapping[str, NDArray[Any]], name: str) -> str:
+def _write_arrays(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> str:
     header: dict[str, dict[str, Any]] = {}
     position = 0
     for key, array in arrays.items():
@@ -201,11 +203,6 @@ def _write_arrays(file: IO[bytes], arrays: Mapping[str, NDArray[Any]], name: str
     for key, array in arrays.items():
         for start in range(0, len(array), CHUNK):
             part = np.ascontiguousarray(array[start : start + CHUNK], dtype=_DTYPES[header[key]["dtype"]])
-            if key.endswith(".values") and not np.isfinite(part).all():
-                raise DataError(
-                    f"{name}: {key.removesuffix('.values')} features hold NaN or infinite values, which a store does "
-                    "not take; repair them, or replace them by 0 with --replace_nonfinite"
-                )
             put(part.reshape(-1).view(np.uint8).data)
     file.flush()
     os.fsync(file.fileno())
