@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from modashift.data.dataset import Dataset
 from modashift.errors import DataError
 
-__all__ = ["folds", "leave_one_group_out", "redeclare"]
+__all__ = ["folds", "leave_group_out", "leave_one_group_out", "redeclare"]
 
 Group = Literal["video", "none"]
 
@@ -100,13 +100,26 @@ def folds(
         yield _held_out(dataset, keys, np.array(part), group, validation, seed)
 
 
+def leave_group_out(
+    dataset: Dataset, name: str, group: Group = "video", validation: float = 0.15, seed: int = 1111
+) -> Dataset:
+    """One group (video, speaker) as the test split, all others as train and dev.
+
+    Raises:
+        DataError: where there is no such group.
+    """
+    keys = _keys(dataset, np.arange(len(dataset)), group)
+    if name not in keys:
+        raise DataError(f"{dataset.name} has no group {name!r}; it has {', '.join(np.unique(keys)[:8])} …")
+    return _held_out(dataset, keys, np.array([name]), group, validation, seed)
+
+
 def leave_one_group_out(
     dataset: Dataset, group: Group = "video", validation: float = 0.15, seed: int = 1111
 ) -> Iterator[tuple[str, Dataset]]:
     """Each group (video, speaker) as the test split once, with its name."""
-    keys = _keys(dataset, np.arange(len(dataset)), group)
-    for name in np.unique(keys):
-        yield str(name), _held_out(dataset, keys, np.array([name]), group, validation, seed)
+    for name in np.unique(_keys(dataset, np.arange(len(dataset)), group)):
+        yield str(name), leave_group_out(dataset, str(name), group, validation, seed)
 
 
 def _held_out(

@@ -22,7 +22,7 @@ class BERT(Model):
     Args:
         backbone: configuration of the encoder (filled in from the chosen backbone).
         modality_sizes: ignored; the model reads words only.
-        pooling: ``cls`` for the encoder's pooler on [CLS], ``mean`` for the mean over all tokens.
+        pooling: ``mean`` over all tokens, or ``cls``: the encoder's own pooler on [CLS], as the published code has it.
         dropout: before the head.
     """
 
@@ -34,7 +34,7 @@ class BERT(Model):
         self,
         backbone: dict[str, Any],
         modality_sizes: Mapping[str, int] | None = None,
-        pooling: Pooling = "cls",
+        pooling: Pooling = "mean",
         dropout: float = 0.1,
     ) -> None:
         super().__init__()

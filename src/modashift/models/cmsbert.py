@@ -21,7 +21,7 @@ class CMSBERT(BERT):
         modality_sizes: width of each non-verbal modality (filled in from the data).
         layers: which layers to shift: all, first, none or a list of numbers from 1.
         shift: options of the shift.
-        pooling: ``cls`` for the encoder's pooler on [CLS], ``mean`` for the mean over all tokens.
+        pooling: ``mean`` over all tokens, or ``cls``: the encoder's own pooler on [CLS], as the published code has it.
         dropout: before the head.
     """
 
@@ -36,7 +36,7 @@ class CMSBERT(BERT):
         modality_sizes: dict[str, int],
         layers: str | list[int] = "all",
         shift: ShiftOptions = ShiftOptions(),  # noqa: B008 (frozen)
-        pooling: Pooling = "cls",
+        pooling: Pooling = "mean",
         dropout: float = 0.1,
     ) -> None:
         Model.__init__(self)
@@ -55,7 +55,7 @@ class CMSBERT1(CMSBERT):
         modality_sizes: width of each non-verbal modality (filled in from the data).
         layers: which layers to shift.
         shift: options of the shift.
-        pooling: ``cls`` for the encoder's pooler on [CLS], ``mean`` for the mean over all tokens.
+        pooling: ``mean`` over all tokens, or ``cls``: the encoder's own pooler on [CLS], as the published code has it.
         dropout: before the head.
     """
 
@@ -68,7 +68,7 @@ class CMSBERT1(CMSBERT):
         modality_sizes: dict[str, int],
         layers: str | list[int] = "first",
         shift: ShiftOptions = ShiftOptions(),  # noqa: B008 (frozen)
-        pooling: Pooling = "cls",
+        pooling: Pooling = "mean",
         dropout: float = 0.1,
     ) -> None:
         super().__init__(backbone, modality_sizes, layers, shift, pooling, dropout)

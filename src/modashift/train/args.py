@@ -18,6 +18,9 @@ class DataArgs:
             dev split, and whenever dev_as_test is set.
         group: what must not be divided between training and validation: the video, or nothing.
         dev_as_test: use the dev split as the test split.
+        folds: cross-validation in so many parts over all utterances, whatever their splits; see fold.
+        fold: which part is the test split, from 1; validation (0.15 where not given) is carved out of the rest.
+        leave_out: name of the group (video, speaker) that is the test split, all others being trained on.
         normalise: features as delivered, standardised by the training split's statistics, or within each segment.
         features: modalities to use (visual, acoustic); all the data have where not given.
         replace_nonfinite: replace NaN and infinite feature values by 0 instead of refusing the file.
@@ -28,6 +31,9 @@ class DataArgs:
     validation: float | None = None
     group: Literal["video", "none"] = "video"
     dev_as_test: bool = False
+    folds: int | None = None
+    fold: int = 1
+    leave_out: str | None = None
     normalise: Literal["none", "train", "segment"] = "none"
     features: list[str] | None = None
     replace_nonfinite: bool = False

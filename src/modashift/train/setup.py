@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from modashift.backbones import load_backbone
 from modashift.data.dataset import Dataset
 from modashift.data.normalise import Normaliser
-from modashift.data.splits import redeclare
+from modashift.data.splits import folds, leave_group_out, redeclare
 from modashift.errors import DataError, ModashiftError
 from modashift.models import get_model
 from modashift.models.base import FROM_DATA, Model
@@ -56,7 +57,15 @@ def load_splits(args: DataArgs, seed: int, dataset: Dataset | None = None) -> Da
         from modashift.data.open import open_dataset
 
         dataset = open_dataset(args.data, replace_nonfinite=args.replace_nonfinite)
-    dataset = redeclare(dataset, validation=args.validation, group=args.group, dev_as_test=args.dev_as_test, seed=seed)
+    if args.folds is not None:
+        if not 1 <= args.fold <= args.folds:
+            raise DataError(f"fold {args.fold} of {args.folds} folds; it must be 1 to {args.folds}")
+        parts = folds(dataset, args.folds, args.group, args.validation or 0.15, seed)
+        dataset = next(islice(parts, args.fold - 1, None))
+    elif args.leave_out is not None:
+        dataset = leave_group_out(dataset, args.leave_out, args.group, args.validation or 0.15, seed)
+    else:
+        dataset = redeclare(dataset, args.validation, args.group, args.dev_as_test, seed)
     for split in ("train", "dev"):
         rows = dataset.rows(split)
         if not np.isfinite(dataset.labels[rows]).any():
