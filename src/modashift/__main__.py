@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     module, _, name = COMMANDS[arguments[0]][0].partition(":")
     command: Callable[[list[str]], object] = getattr(import_module(module), name)
     try:
-        command([underscored(argument) for argument in arguments[1:]])
+        command(normalised(arguments[1:]))
     except ModashiftError as error:
         sys.stderr.write(f"modashift: {error}\n")
         return 2
@@ -54,12 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def underscored(argument: str) -> str:
-    """Option names may be typed with hyphens: ``--batch-size 8`` is ``--batch_size 8``."""
-    if not argument.startswith("--"):
-        return argument
-    name, equals, value = argument.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value
+def normalised(arguments: Sequence[str]) -> list[str]:
+    """Allow what people type: ``--batch-size 8`` for ``--batch_size 8`` and ``--compile`` for ``--compile=true``."""
+    result = []
+    for argument, following in zip(arguments, [*arguments[1:], "--"]):
+        if argument.startswith("--") and len(argument) > 2:
+            name, equals, value = argument.partition("=")
+            option = "--" + name[2:].replace("-", "_")
+            if not equals and following.startswith("--") and option not in {"--help", "--print_config"}:
+                equals, value = "=", "true"
+            argument = option + equals + value  # noqa: PLW2901
+        result.append(argument)
+    return result
 
 
 def usage() -> str:

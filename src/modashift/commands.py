@@ -33,7 +33,7 @@ def train_parser(name: str) -> "ArgumentParser":
     parser.add_argument("--config", action="config", help="YAML file of options; those given after it win")
     parser.add_argument("--name", default=name, help="model the configuration is for (checked)")
     parser.add_argument("--run", type=str, required=True, help="folder to write the run to")
-    parser.add_argument("--resume", action="store_true", help="continue an interrupted run in that folder")
+    parser.add_argument("--resume", type=bool, default=False, help="continue an interrupted run in that folder")
     parser.add_class_arguments(DataArgs)
     parser.add_class_arguments(TrainArgs)
     parser.add_class_arguments(cls, "model", skip=set(FROM_DATA))
@@ -57,14 +57,15 @@ def train(argv: list[str]) -> dict[str, Any] | None:
         return None
     name, rest = argv[0], argv[1:]
     parser = train_parser(name)
-    if "--resume" in rest and "--run" in rest[:-1]:
-        stored = Path(rest[rest.index("--run") + 1]) / "config.yaml"
+    run = _value_of("--run", rest)
+    if run and any(a.split("=")[0] == "--resume" for a in rest):
+        stored = Path(run) / "config.yaml"
         if stored.is_file():  # a resumed run needs no option repeated
+            _check_name(stored, name)
             rest = ["--config", str(stored), *rest]
+    if (given := _value_of("--config", argv)) and Path(given).is_file():
+        _check_name(Path(given), name)
     config = parser.parse_args(rest)
-    if config.name != name:
-        raise ModashiftError(f"the configuration is for {config.name!r}: use `modashift train {config.name}`")
-
     from dataclasses import fields
 
     from modashift.train.args import DataArgs, TrainArgs
@@ -85,6 +86,25 @@ def train(argv: list[str]) -> dict[str, Any] | None:
     return results
 
 
+def _check_name(path: Path, name: str) -> None:
+    """Say so where a configuration is for another model, before its options are found not to fit."""
+    import yaml
+
+    stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+    other = stored.get("name", name) if isinstance(stored, dict) else name
+    if other != name:
+        raise ModashiftError(f"{path} is for {other!r}: use `modashift train {other}`")
+
+
+def _value_of(option: str, argv: list[str]) -> str | None:
+    """Value of an option before the arguments are parsed."""
+    for argument, following in zip(argv, [*argv[1:], ""]):
+        name, equals, value = argument.partition("=")
+        if name == option:
+            return value if equals else following
+    return None
+
+
 def evaluate(argv: list[str]) -> dict[str, Any]:
     """``modashift evaluate RUN [--data FILE]``."""
     from jsonargparse import ArgumentParser
@@ -93,7 +113,7 @@ def evaluate(argv: list[str]) -> dict[str, Any]:
     parser.add_argument("run", type=str, help="run folder, model folder or hub id")
     parser.add_argument("--data", type=str | None, help="data to score; the run's own where not given")
     parser.add_argument("--variant", type=str, default="mmsa", help="metric conventions: mmsa, mult, mag, mfn or ando")
-    parser.add_argument("--replace_nonfinite", action="store_true", help="replace NaN and infinite features by 0")
+    parser.add_argument("--replace_nonfinite", type=bool, default=False, help="replace NaN and infinite features by 0")
     parser.add_argument("--out", type=str | None, help="write predictions to this CSV file")
     config = parser.parse_args(argv)
 
@@ -153,7 +173,7 @@ def predict(argv: list[str]) -> list[dict[str, Any]]:
     parser.add_argument("run", type=str, help="run folder, model folder or hub id")
     parser.add_argument("--text", type=str, nargs="+", default=[], help="one or more texts")
     parser.add_argument("--data", type=str | None, help="store or data file")
-    parser.add_argument("--replace_nonfinite", action="store_true", help="replace NaN and infinite features by 0")
+    parser.add_argument("--replace_nonfinite", type=bool, default=False, help="replace NaN and infinite features by 0")
     parser.add_argument("--format", type=Literal["text", "json", "csv"], default="text", help="of what is printed")
     parser.add_argument("--out", type=str | None, help="write to this .csv or .jsonl file instead")
     config = parser.parse_args(argv)
@@ -201,7 +221,7 @@ def data(argv: list[str]) -> None:
     from modashift.data import cli
     from modashift.data.fetch import fetch
 
-    actions = {"inspect": cli.inspect, "import": cli.import_, "export": cli.export, "fetch": fetch}
+    actions: Any = {"inspect": cli.inspect, "import": cli.import_, "export": cli.export, "fetch": fetch}
     auto_cli(actions, args=argv or ["--help"], prog="modashift data", as_positional=True)
 
 

@@ -98,9 +98,7 @@ def _held_out(run: Path, dataset: Dataset) -> tuple[NDArray[np.float64], NDArray
     return dataset.labels[rows], load(run).predict_dataset(dataset, rows)
 
 
-def _rows(
-    dataset: Dataset, gold: NDArray[np.float64], found: NDArray[np.float64]
-) -> dict[str, list[dict[str, float]]]:
+def _rows(dataset: Dataset, gold: NDArray[np.float64], found: NDArray[np.float64]) -> dict[str, list[dict[str, float]]]:
     """Metrics of the model beside the train mean and the VADER lexicon on the same sentences."""
     from modashift.data.reviews import vader_baseline
     from modashift.evaluate.metrics import regression_metrics
@@ -156,9 +154,7 @@ def _simulated(folder: Path, reviews: Dataset, epochs: int, console: Any) -> dic
     best = best_reachable(dataset)
     # Both start from the model that knows the words, so that what remains to be learnt is what the tracks mean.
     for name in ("bert", "cmsbert-clr"):
-        _train(
-            name, dataset, folder / name, epochs=epochs, lr=5e-4, lr_backbone=3e-5, init=str(folder / "words")
-        )
+        _train(name, dataset, folder / name, epochs=epochs, lr=5e-4, lr_backbone=3e-5, init=str(folder / "words"))
     maes = {}
     for name in ("bert", "cmsbert-clr"):
         gold, found = _held_out(folder / name, dataset)

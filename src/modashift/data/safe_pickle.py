@@ -151,10 +151,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 def is_pickle(path: Path) -> bool:
-    """Whether a file starts as pickles do (any protocol, including Python 2's text form)."""
+    """Whether a file starts as pickles do with a container (any protocol)."""
     with path.open("rb") as file:
         start = file.read(2)
-    return start[:1] == b"\x80" or start in {b"(d", b"(l", b"(i", b"cc", b"cn", b"(c"}
+    return start[:1] == b"\x80" or start in {b"(d", b"(l", b"}q", b"]q"}
 
 
 def load(path: Path | str) -> Any:

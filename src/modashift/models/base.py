@@ -1,6 +1,8 @@
 """The contract of a model: what it is built from, what it returns, its losses and its parameter groups."""
 
+import io
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -53,6 +55,13 @@ class Model(nn.Module, PyTorchModelHubMixin):
         super().__init__()
         given: Any = self._hub_mixin_config  # the arguments, as the mixin recorded them
         self._hub_mixin_config = {"model": self.name, **(given or {})}
+
+    @classmethod
+    def _from_pretrained(cls, **arguments: Any) -> "Model":
+        # The mixin prints a line on standard output, where a command's results go.
+        with redirect_stdout(io.StringIO()):
+            model: Model = super()._from_pretrained(**arguments)
+        return model
 
     @property
     def config(self) -> dict[str, Any]:
