@@ -50,7 +50,9 @@ def test_one_vector_for_the_whole_utterance(runs):
     model = modashift.load(runs / "cmsbert")
     vector, acoustic = np.arange(5.0), np.ones(3)
     repeated = model.predict(["a good movie"], visual=[np.tile(vector, (3, 1))], acoustic=[np.tile(acoustic, (3, 1))])
-    np.testing.assert_allclose(model.predict(["a good movie"], visual=[vector], acoustic=[acoustic]), repeated, atol=1e-6)
+    np.testing.assert_allclose(
+        model.predict(["a good movie"], visual=[vector], acoustic=[acoustic]), repeated, atol=1e-6
+    )
 
 
 def test_missing_features_are_warned_about(runs):
@@ -66,7 +68,10 @@ def test_missing_features_are_warned_about(runs):
     ("arguments", "message"),
     [
         ({"texts": "one string"}, "list"),
-        ({"texts": ["a b"], "visual": [np.ones((3, 5))], "acoustic": [None]}, r"text 1 has shape \(3, 5\); it has 2 words"),
+        (
+            {"texts": ["a b"], "visual": [np.ones((3, 5))], "acoustic": [None]},
+            r"text 1 has shape \(3, 5\); it has 2 words",
+        ),
         ({"texts": ["a b"], "visual": [np.ones((2, 9))], "acoustic": [None]}, r"the model takes \(2, 5\)"),
         ({"texts": ["a b"], "visual": [], "acoustic": [None]}, "1 texts but 0 visual"),
         ({"texts": ["a"], "visual": [np.full((1, 5), np.nan)], "acoustic": [None]}, "NaN"),
@@ -135,7 +140,9 @@ def test_push_to_hub_uploads_the_folder(runs, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     assert modashift.load(runs / "bert").push_to_hub("me/model") == "commit"
-    assert {"config.json", "model.safetensors", "preprocessor.json", "tokenizer.json", "README.md"} <= set(calls["me/model"])
+    assert {"config.json", "model.safetensors", "preprocessor.json", "tokenizer.json", "README.md"} <= set(
+        calls["me/model"]
+    )
 
 
 def test_cms_maps(runs):

@@ -14,7 +14,9 @@ from modashift.preprocess import Preprocessor
 
 def dataset(alignment, sequences, words):
     n = len(words)
-    feature = replace(Feature.pack([np.asarray(s, np.float32).reshape(-1, 2) for s in sequences], 2), alignment=alignment)
+    feature = replace(
+        Feature.pack([np.asarray(s, np.float32).reshape(-1, 2) for s in sequences], 2), alignment=alignment
+    )
     return Dataset("d", [str(i) for i in range(n)], [str(i) for i in range(n)], np.array(["train"] * n), np.zeros(n),
                    [" ".join(w) for w in words], words, {"acoustic": feature})  # fmt: skip
 
