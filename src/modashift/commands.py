@@ -159,7 +159,7 @@ def _own_data(run: Path) -> Any:
     if not path.is_file():
         raise ModashiftError(f"{run} is no run folder, so its data are not known: give --data FILE")
     stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return load_splits(DataArgs(**{k: stored[k] for k in DataArgs.__dataclass_fields__}), stored["seed"])
+    return load_splits(DataArgs(**{k: stored[k] for k in DataArgs.__dataclass_fields__}))
 
 
 def predict(argv: list[str]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ class DataArgs:
             dev split, and whenever dev_as_test is set.
         group: what must not be divided between training and validation: the video, or nothing.
         dev_as_test: use the dev split as the test split.
+        split_seed: of the choice of groups, apart from the training seed: runs of several seeds share their splits.
         folds: cross-validation in so many parts over all utterances, whatever their splits; see fold.
         fold: which part is the test split, from 1; validation (0.15 where not given) is carved out of the rest.
         leave_out: name of the group (video, speaker) that is the test split, all others being trained on.
@@ -31,6 +32,7 @@ class DataArgs:
     validation: float | None = None
     group: Literal["video", "none"] = "video"
     dev_as_test: bool = False
+    split_seed: int = 0
     folds: int | None = None
     fold: int = 1
     leave_out: str | None = None
@@ -57,6 +59,8 @@ class TrainArgs:
         weight_decay: AdamW's, on matrices only.
         warmup: share of all steps over which the rate rises linearly, before it falls linearly to zero.
         clip: largest norm of the gradient; 0 for no clipping.
+        average: decay of a moving average of the weights over steps; the averaged weights are then validated and
+            kept. 0 for none.
         select: dev metric that chooses the checkpoint to keep: mse (the task loss), mae, corr, or an accuracy.
         patience: stop after this many epochs without improvement of it.
         precision: fp32, or autocast in bf16 or fp16.
@@ -78,6 +82,7 @@ class TrainArgs:
     weight_decay: float = 1e-3
     warmup: float = 0.1
     clip: float = 1.0
+    average: float = 0.0
     select: Literal["mse", "mae", "corr", "acc2_has0", "acc2_non0", "acc7"] = "mse"
     patience: int | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
@@ -94,5 +99,7 @@ class TrainArgs:
                 raise ModashiftError(f"{key} must be positive, got {value}")
         if self.batch_size < 2:
             raise ModashiftError("batch_size must be at least 2: contrastive losses compare utterances of a batch")
+        if not 0 <= self.average < 1:
+            raise ModashiftError(f"average is a decay in [0, 1), got {self.average}")
         if not 0 <= self.warmup < 1:
             raise ModashiftError(f"warmup is a share of the steps in [0, 1), got {self.warmup}")

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from modashift.evaluate.metrics import regression_metrics
 from modashift.models.base import Output
@@ -49,6 +50,7 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
     optimizer = torch.optim.AdamW(model.param_groups(args.lr, args.lr_backbone or args.lr, args.weight_decay))
     base_rates = [group["lr"] for group in optimizer.param_groups]
     scaler = torch.amp.GradScaler(world.device.type, enabled=args.precision == "fp16")
+    average = averaged(model, args.average)
     rows, lengths = setup.labelled("train"), setup.encoded.lengths
     least = max(2, world.size)
     per_epoch = len(training_batches(rows, lengths, args.batch_size, args.seed, 0, least))
@@ -63,6 +65,8 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         scaler.load_state_dict(saved["scaler"])
+        if average is not None:
+            average.load_state_dict(saved["average"])
         _restore_random(saved["random"][world.rank], world)
     if world.main:
         run.truncate(run.metrics, now["lines"])
@@ -78,6 +82,7 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
                     "model": model.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "scaler": scaler.state_dict(),
+                    "average": None if average is None else average.state_dict(),
                     "random": random,
                 }
             )
@@ -106,15 +111,22 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
                 nn.utils.clip_grad_norm_(model.parameters(), args.clip)
             scaler.step(optimizer)
             scaler.update()
+            if average is not None:
+                average.update_parameters(model)
             report.step(epoch)
             now["batch"] = number + 1
             done = step + 1 - epoch * steps_per_epoch
             if args.save_every and done % args.save_every == 0 and number + 1 < per_epoch:
                 save()
 
-        dev_losses, dev = validate(setup, runner, args, world)
+        kept = model if average is None else average.module
+        kept.eval()
+        model.eval()
+        dev_losses, dev = validate(setup, runner if average is None else kept, args, world)
         value = dev_losses["mse"] if args.select == "mse" else dev[args.select]
         weights = model.after_validation(dev_losses)
+        if average is not None:
+            kept.load_state_dict(dict(model.named_buffers()), strict=False)  # loss weights are not averaged
         score = value if args.select in HIGHER_IS_BETTER else -value
         better = not math.isnan(score) and (now["best"] is None or score > now["best"])
         line = {
@@ -136,7 +148,7 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
             run.append(run.metrics, line)
             run.append(run.timing, {"epoch": epoch + 1, "seconds": time.perf_counter() - started, **memory(world)})
             if better:
-                run.save_weights(model.state_dict())
+                run.save_weights(kept.state_dict())
             report.epoch(line, args.select)
         save()
     report.stop()
@@ -177,7 +189,6 @@ def validate(
     setup: Setup, runner: nn.Module, args: TrainArgs, world: World
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Mean loss terms and metrics on the dev split."""
-    setup.model.eval()
     rows = setup.labelled("dev")
     sums: dict[str, Any] = {}
     predictions, order = [], []
@@ -233,6 +244,13 @@ def add_up(sums: dict[str, Any], losses: Mapping[str, Tensor], count: int) -> No
 def means(sums: Mapping[str, Sequence[Any]]) -> dict[str, float]:
     """Mean of each loss term."""
     return {key: float(total) / n for key, (total, n) in sums.items()}
+
+
+def averaged(model: nn.Module, decay: float) -> AveragedModel | None:
+    """A copy of the model that follows it as a moving average over steps, or None for a decay of 0."""
+    if not decay:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
 def memory(world: World) -> dict[str, float]:

@@ -47,7 +47,7 @@ class Setup:
         return rows[np.isfinite(self.dataset.labels[rows])]
 
 
-def load_splits(args: DataArgs, seed: int, dataset: Dataset | None = None) -> Dataset:
+def load_splits(args: DataArgs, dataset: Dataset | None = None) -> Dataset:
     """Open the data, unless they are given, and declare the splits.
 
     Raises:
@@ -60,12 +60,12 @@ def load_splits(args: DataArgs, seed: int, dataset: Dataset | None = None) -> Da
     if args.folds is not None:
         if not 1 <= args.fold <= args.folds:
             raise DataError(f"fold {args.fold} of {args.folds} folds; it must be 1 to {args.folds}")
-        parts = folds(dataset, args.folds, args.group, args.validation or 0.15, seed)
+        parts = folds(dataset, args.folds, args.group, args.validation or 0.15, args.split_seed)
         dataset = next(islice(parts, args.fold - 1, None))
     elif args.leave_out is not None:
-        dataset = leave_group_out(dataset, args.leave_out, args.group, args.validation or 0.15, seed)
+        dataset = leave_group_out(dataset, args.leave_out, args.group, args.validation or 0.15, args.split_seed)
     else:
-        dataset = redeclare(dataset, args.validation, args.group, args.dev_as_test, seed)
+        dataset = redeclare(dataset, args.validation, args.group, args.dev_as_test, args.split_seed)
     for split in ("train", "dev"):
         rows = dataset.rows(split)
         if not np.isfinite(dataset.labels[rows]).any():
@@ -89,7 +89,7 @@ def prepare(
         dataset: the data themselves, where they are in memory already.
     """
     notes: list[str] = []
-    dataset = load_splits(data, args.seed, dataset)
+    dataset = load_splits(data, dataset)
     cls = get_model(name)
     wanted = cls.modalities if data.features is None else tuple(data.features)
     unknown = [m for m in wanted if m not in cls.modalities]
