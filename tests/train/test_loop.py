@@ -93,6 +93,30 @@ def test_accumulation_equals_the_large_batch(tmp_path, args, tiny_backbone):
     torch.testing.assert_close(gradient([rows]), gradient([rows[:8], rows[8:]]), atol=1e-6, rtol=1e-4)
 
 
+def test_averaged_weights_follow_their_recurrence(tmp_path, args):
+    """One epoch, two steps: the kept weights are d·(first step) + (1 − d)·(second step)."""
+    from safetensors.torch import load_file
+
+    data = toy_dataset()
+    splits = np.array(data.splits)
+    splits[data.rows("train")[16:]] = "unused"  # two batches of eight
+    data = data.with_splits(splits)
+
+    def weights(folder, **more):
+        train("bert", DATA, tmp_path / folder, replace(args, epochs=1, warmup=0.0, **more), silent=True, dataset=data)
+        return load_file(tmp_path / folder / "model.safetensors")
+
+    averaged, last = weights("averaged", average=0.75), weights("last")
+    # With a decay near 0 nothing but the newest weights counts.
+    newest = weights("newest", average=1e-9)
+    name = "head.weight"
+    torch.testing.assert_close(newest[name], last[name])
+    # d·w₁ + (1 − d)·w₂ for another d gives w₁, and with it the first average must come out.
+    other = weights("other", average=0.5)
+    first = (other[name] - 0.5 * last[name]) / 0.5
+    torch.testing.assert_close(averaged[name], 0.75 * first + 0.25 * last[name], atol=1e-6, rtol=1e-4)
+
+
 def test_early_stopping_and_selection(tmp_path, args):
     results = run(tmp_path, replace(args, epochs=30, patience=2, select="corr", lr=2e-2))
     lines = [json.loads(x) for x in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
@@ -189,7 +213,7 @@ sys.path.insert(0, sys.argv[1])
 from support import toy_dataset
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.command import train
-args = TrainArgs(backbone=sys.argv[2], epochs=40, batch_size=8, lr=3e-3, tensorboard=False, save_every=2, threads=1)
+args = TrainArgs(backbone=sys.argv[2], epochs=40, batch_size=8, lr=3e-3, tensorboard=False, save_every=2, threads=1, average=0.8)
 train("cmsbert-clr", DataArgs(data="toy"), sys.argv[3], args, silent=True, dataset=toy_dataset(), resume=True)
 """
 

@@ -250,7 +250,7 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel | None:
     """A copy of the model that follows it as a moving average over steps, or None for a decay of 0."""
     if not decay:
         return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 def memory(world: World) -> dict[str, float]:
