@@ -148,7 +148,8 @@ def overlap_means(
     if bad.any():  # put back where they belong, since within a prefix sum they would spread
         for kind in (np.nan, np.inf, -np.inf):
             held = sums(np.isnan(values) if np.isnan(kind) else values == kind) > 0
-            means[held] = np.nan if np.isnan(kind) else means[held] + kind
+            with np.errstate(invalid="ignore"):  # infinities of both signs make NaN
+                means[held] += kind
     return means.astype(np.float32)
 
 
@@ -284,8 +285,11 @@ def _splits(given: str) -> Any:
 
 
 def _split_json(path: Path) -> Mapping[str, str]:
-    named = {}
-    for split, members in json.loads(path.read_text(encoding="utf-8")).items():
+    named: dict[str, str] = {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("expected an object")
+    for split, members in content.items():
         if split not in SPLIT_NAMES or not isinstance(members, list):
             raise ValueError(f"{split!r} is not a split with a list")
         named.update({str(member): SPLIT_NAMES[split] for member in members})

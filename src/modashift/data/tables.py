@@ -2,7 +2,6 @@
 
 import csv
 import json
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,7 +146,7 @@ def _words(given: Any, text: str, where: str) -> list[str]:
 def _load(path: Path, where: str) -> NDArray[Any]:
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # of NumPy, zipfile or zlib, by where the damage is
         raise DataError(f"{where}: cannot read the array {path} ({error}); write it with numpy.save") from error
     if not isinstance(values, np.ndarray):
         raise DataError(f"{where}: {path} holds several arrays; in this column give one .npy file")
@@ -161,7 +160,7 @@ def _open_arrays(
     try:
         with np.load(path, allow_pickle=False) as file:
             content = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # of NumPy, zipfile or zlib, by where the damage is
         raise DataError(f"cannot read the arrays {path} ({error}); write them with numpy.savez") from error
     if "ids" not in content or not set(content) & set(MODALITIES):
         raise DataError(f"{path}: expected ids and {' or '.join(MODALITIES)}; found {', '.join(content)}")
