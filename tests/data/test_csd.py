@@ -199,8 +199,13 @@ def test_broken_sequences(folder):
         ({"v": (np.zeros((2, 2)), [[0, 1], [np.nan, 1]])}, "covarep.csd, v: expected 2 intervals"),
         ({"v": (np.zeros(2), times)}, "covarep.csd, v: expected features"),
         ({}, "not a computational sequence"),
+        (None, "holds no video"),
     ):
-        save(folder / "covarep.csd", "COVAREP", content)
+        if content is None:
+            with h5py.File(folder / "covarep.csd", "w") as file:
+                file.create_group("COVAREP/data")
+        else:
+            save(folder / "covarep.csd", "COVAREP", content)
         with pytest.raises(DataError, match=message):
             read_csd(folder, split="train")
     (folder / "covarep.csd").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 50)

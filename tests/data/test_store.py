@@ -250,3 +250,75 @@ def test_offsets_and_codes_are_checked(store):
         arrays.write_bytes(broken)
         with pytest.raises(DataError, match=r"rise|split code"):
             open_store(store)
+
+
+def damage_header(store, function):
+    """Rewrite the header within its length."""
+    content = (store / ARRAYS_FILE).read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    encoded = json.dumps(function(header), separators=(",", ":")).encode()
+    assert len(encoded) <= start - 8
+    (store / ARRAYS_FILE).write_bytes(content[:8] + encoded.ljust(start - 8) + content[start:])
+
+
+def entry(name, **changes):
+    return lambda header: {**header, name: {**header[name], **changes}}
+
+
+HEADERS = {
+    "beyond the file": (entry("labels", data_offsets=[0, 99999]), "labels lies outside the file"),
+    "fewer labels": (entry("labels", shape=[2], data_offsets=[0, 16]), r"12 utterances but \(2,\) labels"),
+    "type": (entry("labels", dtype="X64"), "damaged"),
+    "labels as integers": (entry("labels", dtype="I64"), "labels are of another type"),
+    "no entry": (lambda header: {k: v for k, v in header.items() if k != "labels"}, "do not fit together"),
+    "swapped strings": (
+        lambda h: {**h, "ids.blob": h["texts.blob"], "ids.offsets": h["words.offsets"], "texts.blob": h["words.blob"]},
+        "does not rise",
+    ),
+    "words as ids": (
+        lambda h: {**h, "ids.blob": h["words.blob"], "ids.offsets": h["words.offsets"]},
+        "12 utterances but .* ids",
+    ),
+    "rows of words": (
+        lambda h: {
+            **h,
+            "words.blob": h["ids.blob"],
+            "words.offsets": h["ids.offsets"],
+            "words.rows": {**h["words.rows"], "shape": [2], "data_offsets": [0, 16]},
+        },
+        "words.rows does not rise",
+    ),
+    "a list": (lambda header: [], "damaged"),
+    "metadata": (
+        lambda header: {**{k: header[k] for k in header if k != "splits"}, "__metadata__": {}},
+        "fit together",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_that_do_not_fit(store, name):
+    function, message = HEADERS[name]
+    damage_header(store, function)
+    with pytest.raises(DataError, match=message):
+        open_store(store)
+
+
+def test_features_and_words_of_fewer_utterances(make, store):
+    data = make(modalities=("visual",), alignment="utterance", each=3)
+    write_store(data, store)
+    # one utterance a step: any whole number of offsets rises from 0 to the number of steps once the steps are cut too
+    first = {}
+
+    def remember(header):
+        first.update(header)
+        start = header["visual.offsets"]["data_offsets"][0]
+        offsets = {**header["visual.offsets"], "shape": [12], "data_offsets": [start, start + 96]}
+        values = header["visual.values"]["data_offsets"][0]
+        fewer = {**header["visual.values"], "shape": [11, 4], "data_offsets": [values, values + 176]}
+        return {**header, "visual.offsets": offsets, "visual.values": fewer}
+
+    damage_header(store, remember)
+    with pytest.raises(DataError, match="12 utterances but visual features of 11"):
+        open_store(store)

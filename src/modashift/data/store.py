@@ -256,6 +256,9 @@ def _map_arrays(path: Path, expected: int) -> dict[str, NDArray[Any]]:
 def _dataset(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Dataset:
     n = int(facts["utterances"])
     labels, codes = arrays["labels"], arrays["splits"]
+    for key in ("labels", *(f"{name}.blob" for name in _STRINGS)):
+        if arrays[key].ndim != 1 or arrays[key].dtype != (np.float64 if key == "labels" else np.uint8):
+            raise _Inconsistent(f"{key} are of another type ({arrays[key].dtype})")
     if labels.shape != (n,) or codes.shape != (n,):
         raise _Inconsistent(f"{n} utterances but {labels.shape} labels and {codes.shape} splits")
     if (codes >= len(SPLITS)).any():
