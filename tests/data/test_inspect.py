@@ -1,5 +1,6 @@
 """Descriptions, and the commands that print them."""
 
+import io
 import json
 import pickle
 from dataclasses import replace
@@ -19,9 +20,8 @@ from modashift.errors import DataError
 
 
 def text(renderable):
-    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    with console.file:
-        console.print(renderable)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(renderable)
     return console.export_text()
 
 

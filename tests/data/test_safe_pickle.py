@@ -135,7 +135,7 @@ HOSTILE = {
     "dotted name": ("numpy.", lambda m: stack_global("numpy", "ndarray.tofile", m)),
     "dotted os": ("numpy", lambda m: stack_global("numpy.core.multiarray", "os.mkdir", m)),
     "stack global": ("os.mkdir", lambda m: stack_global("os", "mkdir", m)),
-    "numpy fromfile": ("fromfile", lambda m: call("numpy.core.multiarray", "fromfile", "/etc/hostname")),
+    "numpy fromfile": ("fromfile", lambda m: call("numpy.core.multiarray", "fromfile", m)),
     "numpy load": ("numpy.load", lambda m: call("numpy", "load", m)),
     "numpy memmap": ("numpy.memmap", lambda m: call("numpy", "memmap", m, "uint8", "w+", 0, 1)),
     "numpy testing": ("runstring", lambda m: call("numpy.testing._private.utils", "runstring", "x=1", {})),
