@@ -114,6 +114,14 @@ def test_balance_follows_its_recurrence():
     assert balance.value == pytest.approx(0.25, abs=0.01)
 
 
+def test_balance_can_start_at_the_measured_ratio():
+    balance = LossBalance(0.9, initial=None)
+    assert balance.measured
+    assert balance.start(2.0, 8.0) == 0.25
+    assert balance.update(2.0, 8.0) == pytest.approx(0.25)
+    assert not LossBalance(0.9).measured
+
+
 def test_balance_is_a_buffer_saved_but_not_trained():
     balance = LossBalance(0.9)
     balance.update(1.0, 4.0)

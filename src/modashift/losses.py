@@ -96,24 +96,33 @@ class LossBalance(nn.Module):
 
     Args:
         momentum: α in [0, 1]; 1 freezes ν (the paper's ablation without moving average).
-        initial: ν before the first validation. The paper leaves it open.
+        initial: ν before the first validation, which the paper leaves open. None asks for the ratio measured before
+            training: call `start` with it.
         bounds: ν is kept within these, so that one odd validation cannot silence or let loose the contrastive loss.
     """
 
     nu: Tensor
 
-    def __init__(self, momentum: float, initial: float = 1.0, bounds: tuple[float, float] = (1e-3, 10.0)) -> None:
+    def __init__(self, momentum: float, initial: float | None = 1.0, bounds: tuple[float, float] = (1e-3, 10.0)) -> None:
         super().__init__()
         if not 0 <= momentum <= 1:
             raise ValueError(f"momentum must be in [0, 1], got {momentum}")
         self.momentum = momentum
         self.bounds = bounds
-        self.register_buffer("nu", torch.tensor(float(initial), dtype=torch.float64))
+        self.measured = initial is None
+        self.register_buffer("nu", torch.tensor(1.0 if initial is None else float(initial), dtype=torch.float64))
 
     @property
     def value(self) -> float:
         """Current ν."""
         return float(self.nu)
+
+    @torch.no_grad()
+    def start(self, task_loss: float, contrastive_loss: float) -> float:
+        """Set ν to the ratio of two losses measured before training, and return it."""
+        if contrastive_loss > 1e-8:
+            self.nu.fill_(min(max(float(task_loss) / float(contrastive_loss), self.bounds[0]), self.bounds[1]))
+        return self.value
 
     @torch.no_grad()
     def update(self, task_loss: float, contrastive_loss: float) -> float:

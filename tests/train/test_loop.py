@@ -56,6 +56,13 @@ def test_a_run_leaves_everything_behind(tmp_path, args, name):
             assert line["contrastive_weight"] == pytest.approx(nu, rel=1e-9)
 
 
+def test_the_loss_weight_can_start_at_the_measured_ratio(tmp_path, args):
+    run(tmp_path, args, "cmsbert-clr", options={"initial_weight": None})
+    line = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[0])
+    start = (line["contrastive_weight"] - 0.1 * line["dev_mse"] / line["dev_contrastive"]) / 0.9
+    assert 0.01 < start < 0.8, "the untrained ratio of this model lies far below the default of 1"
+
+
 def test_it_learns(tmp_path, args):
     results = run(tmp_path, replace(args, epochs=25, lr=1e-2), "cmsbert")
     assert results["splits"]["train"]["mae"] < 0.5 * results["splits"]["train"]["floor"]["mae"]
@@ -213,7 +220,9 @@ sys.path.insert(0, sys.argv[1])
 from support import toy_dataset
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.command import train
-args = TrainArgs(backbone=sys.argv[2], epochs=40, batch_size=8, lr=3e-3, tensorboard=False, save_every=2, threads=1, average=0.8)
+args = TrainArgs(
+    backbone=sys.argv[2], epochs=40, batch_size=8, lr=3e-3, tensorboard=False, save_every=2, threads=1, average=0.8
+)
 train("cmsbert-clr", DataArgs(data="toy"), sys.argv[3], args, silent=True, dataset=toy_dataset(), resume=True)
 """
 

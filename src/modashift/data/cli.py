@@ -103,7 +103,7 @@ def export(
         out: pickle to write.
         layout: mmsa (aligned_50.pkl and its kind) or mag (MAG-BERT's mosi.pkl).
         features: modalities to write; all the source has where not given.
-        tokenizer: folder or hub name of the tokenizer for MMSA's text_bert, which is left out without one.
+        tokenizer: backbone (minilm, folder or hub name) whose tokenizer makes MMSA's text_bert, left out without one.
         split: of a source that does not tell.
         replace_nonfinite: replace NaN and infinite feature values by 0 instead of refusing the source.
 
@@ -126,9 +126,9 @@ def export(
     else:
         tokenize = None
         if tokenizer is not None:
-            from transformers import AutoTokenizer
+            from modashift.backbones import load_backbone
 
-            loaded = AutoTokenizer.from_pretrained(tokenizer)
+            loaded = load_backbone(tokenizer).tokenizer
 
             def tokenize(text: str) -> list[int]:
                 return [int(i) for i in loaded(text)["input_ids"]]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from modashift.data import safe_pickle
 from modashift.data.dataset import Dataset
@@ -14,6 +14,12 @@ from modashift.errors import DataError
 
 __all__ = ["FORMATS", "detect", "open_dataset"]
 
+# Data sets anybody can fetch, by name.
+RATED: dict[str, tuple[Literal["movie", "product"], ...]] = {
+    "reviews": ("movie", "product"),
+    "reviews-movie": ("movie",),
+    "reviews-product": ("product",),
+}
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -44,7 +50,7 @@ def open_dataset(
     """Open a data set in any layout of the field.
 
     Args:
-        path: store, file or folder.
+        path: store, file or folder; or ``reviews``, ``reviews-movie``, ``reviews-product``: rated sentences, fetched.
         format: one of `FORMATS`; recognised by content where not given.
         replace_nonfinite: put 0 for NaN and infinite feature values and count them in the provenance, instead of
             refusing the file.
@@ -74,7 +80,14 @@ def read(path: Path, format: str | None = None, **options: Any) -> Dataset:
         DataError: not recognised, unreadable, or an option its reader does not have.
     """
     if not path.exists():
-        raise DataError(f"there is no file or folder {path}")
+        if str(path) in RATED and format is None:
+            from modashift.data.reviews import load_reviews
+
+            return load_reviews(RATED[str(path)])
+        raise DataError(
+            f"there is no file or folder {path}; besides files, {', '.join(RATED)} name the human-rated sentences that "
+            "are fetched with pip"
+        )
     content = None
     if format is None:
         format, content = detect(path)

@@ -82,6 +82,13 @@ class Model(nn.Module, PyTorchModelHubMixin):
         mse = F.mse_loss(output.prediction, batch.label.to(output.prediction.dtype))
         return {"loss": mse, "mse": mse}
 
+    def wants_initial_losses(self) -> bool:
+        """Whether `before_training` needs the dev losses of the untrained model, which cost a pass over dev."""
+        return False
+
+    def before_training(self, losses: Mapping[str, float]) -> None:
+        """Called once before the first step, where `wants_initial_losses`, with the mean dev losses."""
+
     def after_validation(self, losses: Mapping[str, float]) -> dict[str, float]:
         """Called after each validation with the mean dev losses; returns values to log (loss weights, for example)."""
         return {}

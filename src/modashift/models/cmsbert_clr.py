@@ -35,7 +35,7 @@ class CMSBERTCLR(Model):
         shift: options of the shift.
         temperature: τ of the contrastive losses.
         loss_momentum: α of the moving average that sets ν; 1 keeps ν at its initial value.
-        initial_weight: ν before the first validation.
+        initial_weight: ν before the first validation; null measures the ratio of the losses before training.
         target_weight: β, target weight of an utterance's own pair; 1 means no label smoothing.
         alike: δ, largest difference of scores of the same sign that counts as alike.
         contrastive: whether the contrastive losses are trained.
@@ -62,7 +62,7 @@ class CMSBERTCLR(Model):
         shift: ShiftOptions = ShiftOptions(),  # noqa: B008 (frozen)
         temperature: float = 0.1,
         loss_momentum: float = 0.9,
-        initial_weight: float = 1.0,
+        initial_weight: float | None = 1.0,
         target_weight: float = 0.9,
         alike: float = 0.1,
         contrastive: bool = True,
@@ -127,6 +127,14 @@ class CMSBERTCLR(Model):
             output.embeddings, targets, self.temperature, reduction=self.contrastive_reduction
         )
         return {"loss": mse + self.balance.nu.to(mse.dtype) * contrastive, "mse": mse, "contrastive": contrastive}
+
+    def wants_initial_losses(self) -> bool:
+        """Where ν is to start at the measured ratio."""
+        return self.contrastive and self.balance.measured
+
+    def before_training(self, losses: Mapping[str, float]) -> None:
+        """Set ν to the ratio of the untrained model's dev losses."""
+        self.balance.start(losses["mse"], losses["contrastive"])
 
     def after_validation(self, losses: Mapping[str, float]) -> dict[str, float]:
         """Update ν from the dev losses (equations 20–22)."""

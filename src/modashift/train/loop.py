@@ -68,6 +68,9 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
         if average is not None:
             average.load_state_dict(saved["average"])
         _restore_random(saved["random"][world.rank], world)
+    elif model.wants_initial_losses():
+        model.eval()
+        model.before_training(validate(setup, runner, args, world)[0])
     if world.main:
         run.truncate(run.metrics, now["lines"])
         run.truncate(run.timing, now["lines"])
