@@ -60,7 +60,7 @@ def run_demo(
             reviews = _some(reviews, split, round(share * len(reviews.rows(split))))
 
     console.rule("2. Words alone, real ratings")
-    _train("bert", reviews, folder / "words", epochs=epochs, lr=5e-5)
+    _train("bert", reviews, folder / "words", epochs=epochs, lr=5e-4, lr_backbone=5e-5)
     gold, found = _held_out(folder / "words", reviews)
     console.print(f"on {len(gold)} unseen sentences (accuracy: negative or not, and seven classes):")
     for title, m in _rows(reviews, gold, found).items():

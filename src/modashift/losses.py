@@ -103,7 +103,9 @@ class LossBalance(nn.Module):
 
     nu: Tensor
 
-    def __init__(self, momentum: float, initial: float | None = 1.0, bounds: tuple[float, float] = (1e-3, 10.0)) -> None:
+    def __init__(
+        self, momentum: float, initial: float | None = 1.0, bounds: tuple[float, float] = (1e-3, 10.0)
+    ) -> None:
         super().__init__()
         if not 0 <= momentum <= 1:
             raise ValueError(f"momentum must be in [0, 1], got {momentum}")

@@ -1,4 +1,4 @@
-"""The word-level CMU-MOSI files, as found in the wild, each train (on a tiny backbone; ``make real`` has the real one)."""
+"""The word-level CMU-MOSI files, as found in the wild, each train here on a tiny backbone."""
 
 import math
 

@@ -55,7 +55,7 @@ class TrainArgs:
         accumulate: batches whose gradients are averaged before a step; pairs for the contrastive losses are still
             only found within one batch.
         lr: learning rate of new parts.
-        lr_backbone: learning rate of pre-trained parts; lr where not given.
+        lr_backbone: learning rate of pre-trained parts; null for that of new parts.
         weight_decay: AdamW's, on matrices only.
         warmup: share of all steps over which the rate rises linearly, before it falls linearly to zero.
         clip: largest norm of the gradient; 0 for no clipping.
@@ -74,15 +74,15 @@ class TrainArgs:
     backbone: str = "minilm"
     init: str | None = None
     seed: int = 1111
-    epochs: int = 10
+    epochs: int = 6
     batch_size: int = 32
     accumulate: int = 1
-    lr: float = 1e-4
-    lr_backbone: float | None = None
+    lr: float = 5e-4
+    lr_backbone: float | None = 1e-4
     weight_decay: float = 1e-3
     warmup: float = 0.1
     clip: float = 1.0
-    average: float = 0.0
+    average: float = 0.97
     select: Literal["mse", "mae", "corr", "acc2_has0", "acc2_non0", "acc7"] = "mse"
     patience: int | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
