@@ -2,7 +2,7 @@
 
 The research files (``segments.jsonl`` with text and labels, ``utterance_covarep.npz`` with the mean of the COVAREP
 features of each segment) must be in the folder given by ``--data``. A validation part is carved out of the training
-videos and chooses the checkpoint; the standard dev split is held out and measured once. ``warm`` starts from a bert that was
+videos and chooses the checkpoint; the standard dev split is held out and measured once. ``warm`` starts from a bert
 trained on human-rated review sentences. Runs are resumable: a run that is finished is not run again.
 """
 
@@ -79,7 +79,7 @@ def main() -> None:
     if not (options.data / "segments.jsonl").is_file():
         raise SystemExit(f"no segments.jsonl in {options.data}: give the folder of the CMU-MOSI files with --data")
     dataset = mosi(options.data)
-    data = DataArgs(str(options.data), validation=0.1, dev_as_test=True, normalise="train")
+    data = DataArgs(str(options.data), validation=0.15, dev_as_test=True, normalise="train")
     print("| model | seeds | MAE | Corr | Acc-2 has0 | Acc-2 non0 | Acc-7 |\n|---|---|---|---|---|---|---|", flush=True)
     times, floor = {}, float("nan")
     for name in options.models:

@@ -74,11 +74,11 @@ class TrainArgs:
     backbone: str = "minilm"
     init: str | None = None
     seed: int = 1111
-    epochs: int = 6
+    epochs: int = 10
     batch_size: int = 32
     accumulate: int = 1
     lr: float = 5e-4
-    lr_backbone: float | None = 1e-4
+    lr_backbone: float | None = 2e-4
     weight_decay: float = 1e-3
     warmup: float = 0.1
     clip: float = 1.0
