@@ -87,11 +87,13 @@ def main() -> None:
         if name == "warm":  # configs/bert-warm.yaml
             model = "bert"
             recipe = {"init": str(reviews_run(options.runs)), "epochs": 6, "lr": 5e-4, "lr_backbone": 5e-5}
+        # configs/cmsbert-clr-small.yaml says why
+        given = {"initial_weight": 0.05, "loss_momentum": 0.99} if name == "cmsbert-clr" else {}
         found = []
         for seed in options.seeds:
             args = TrainArgs(seed=seed, threads=options.threads, **recipe)
             run = options.runs / f"{name}-{seed}"
-            found.append(train(model, data, run, args, resume=True, dataset=dataset))
+            found.append(train(model, data, run, args, given, resume=True, dataset=dataset))
         times[name] = statistics.median(seconds(options.runs / f"{name}-{seed}") for seed in options.seeds)
         floor = found[0]["splits"]["test"]["floor"]["mae"]
         print(row("bert, warm-started" if name == "warm" else name, found), flush=True)

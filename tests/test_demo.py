@@ -7,7 +7,7 @@ from modashift.demo import run_demo
 
 @pytest.mark.slow
 def test_the_demo_runs_from_start_to_end(tmp_path, capsys):
-    found = run_demo(tmp_path / "demo", sentences=64, simulated_epochs=1, share=0.02, ask=False)
+    found = run_demo(tmp_path / "demo", words=40, simulated_epochs=1, share=0.02, ask=False)
     out = capsys.readouterr().out
     for part in ("VADER lexicon", "train mean", "SIMULATED", "CMS map", "try next"):
         assert part in out

@@ -24,9 +24,9 @@ SENTENCES = (
 
 def run_demo(
     folder: Path = Path("runs/demo"),
-    sentences: int = 4000,
+    words: int = 14,
     epochs: int = 1,
-    simulated_epochs: int = 4,
+    simulated_epochs: int = 5,
     share: float = 1.0,
     ask: bool | None = None,
 ) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def run_demo(
 
     Args:
         folder: where runs and pictures go; a second call continues what was interrupted.
-        sentences: training sentences of the simulated part (of about 8,500).
+        words: longest sentence of the simulated part, which keeps it short.
         epochs: passes over the rated sentences.
         simulated_epochs: passes over those with simulated tracks.
         share: use only this share of all sentences (for a look in a minute; the figures are then worth little).
@@ -60,7 +60,7 @@ def run_demo(
             reviews = _some(reviews, split, round(share * len(reviews.rows(split))))
 
     console.rule("2. Words alone, real ratings")
-    _train("bert", reviews, folder / "words", epochs=epochs, lr=5e-4, lr_backbone=5e-5)
+    _train("bert", reviews, folder / "words", {}, epochs=epochs, lr=5e-4, lr_backbone=5e-5)
     gold, found = _held_out(folder / "words", reviews)
     console.print(f"on {len(gold)} unseen sentences (accuracy: negative or not, and seven classes):")
     for title, m in _rows(reviews, gold, found).items():
@@ -73,9 +73,9 @@ def run_demo(
     console.rule("3. The same sentences with SIMULATED face and voice")
     console.print(
         "Nobody was recorded here. An eye-roll at one word and a sing-song voice at another, together, turn the rating "
-        "round; either alone means nothing. Words cannot know it, nor can any single moment."
+        "round; either also occurs alone, and means nothing then. Words cannot know it, nor can any single moment."
     )
-    results = _simulated(folder, _some(reviews, "train", sentences), simulated_epochs, console)
+    results = _simulated(folder, _short(reviews, words), simulated_epochs, console)
     picture = _map(folder / "cmsbert-clr", results["dataset"], folder / "cms_map.png")
     console.print(f"CMS map of one sentence: which moments of face and voice moved which word: {picture}")
 
@@ -91,13 +91,13 @@ def run_demo(
     return {"words": dict(zip(("gold", "prediction"), (gold, found))), **results}
 
 
-def _train(name: str, dataset: Dataset, run: Path, epochs: int, lr: float, **more: Any) -> None:
+def _train(name: str, dataset: Dataset, run: Path, options: dict[str, Any], **recipe: Any) -> None:
     """One run of the demo, resumed where it was interrupted."""
     from modashift.train.args import DataArgs, TrainArgs
     from modashift.train.command import train
 
-    args = TrainArgs(epochs=epochs, lr=lr, tensorboard=False, **more)
-    train(name, DataArgs(data=dataset.name), run, args, resume=True, dataset=dataset)
+    args = TrainArgs(tensorboard=False, **recipe)
+    train(name, DataArgs(data=dataset.name), run, args, options, resume=True, dataset=dataset)
 
 
 def _held_out(run: Path, dataset: Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -155,15 +155,29 @@ def _some(dataset: Dataset, split: str, count: int) -> Dataset:
     return replace(dataset, splits=splits)
 
 
+def _short(dataset: Dataset, words: int) -> Dataset:
+    """The data set with only its shorter sentences in use."""
+    splits = np.array(dataset.splits, dtype="<U6")
+    splits[np.array([len(w) > words for w in dataset.words])] = "unused"
+    return replace(dataset, splits=splits)
+
+
 def _simulated(folder: Path, reviews: Dataset, epochs: int, console: Any) -> dict[str, Any]:
-    from modashift.data.simulated import best_reachable, simulate_tracks
+    from modashift.data.simulated import SimulationOptions, best_reachable, simulate_tracks
     from modashift.evaluate.metrics import regression_metrics
 
-    dataset = simulate_tracks(reviews)
+    dataset = simulate_tracks(reviews, options=SimulationOptions(alone=0.1, distractors=0.1, strength=8.0))
     best = best_reachable(dataset)
     # Both start from the model that knows the words, so that what remains to be learnt is what the tracks mean.
-    for name in ("bert", "cmsbert-clr"):
-        _train(name, dataset, folder / name, epochs=epochs, lr=5e-4, lr_backbone=3e-5, init=str(folder / "words"))
+    # The tracks are drawn without regard to the words, so there is nothing in them for the contrastive losses to align
+    # with words: their weight is kept small.
+    options = {
+        "bert": {},
+        "cmsbert-clr": {"initial_weight": 0.01, "loss_momentum": 1.0, "shift": {"initial_scale": 0.1}},
+    }
+    recipe = {"epochs": epochs, "batch_size": 16, "lr": 1e-3, "lr_backbone": 2e-5, "init": str(folder / "words")}
+    for name, given in options.items():
+        _train(name, dataset, folder / name, given, **recipe)
     maes = {}
     for name in ("bert", "cmsbert-clr"):
         gold, found = _held_out(folder / name, dataset)

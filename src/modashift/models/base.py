@@ -37,7 +37,7 @@ class Model(nn.Module, PyTorchModelHubMixin):
     Every argument must be JSON-able or a dataclass of such. `backbone` and `modality_sizes` come from the data and
     the chosen backbone, all others from the user.
 
-    Class attributes:
+    Attributes:
         name: on the command line.
         title: in tables.
         paper: citation.

@@ -138,6 +138,7 @@ class CMSBERTCLR(Model):
 
     def after_validation(self, losses: Mapping[str, float]) -> dict[str, float]:
         """Update ν from the dev losses (equations 20–22)."""
-        if "contrastive" in losses:
-            self.balance.update(losses["mse"], losses["contrastive"])
+        if "contrastive" not in losses:
+            return {}
+        self.balance.update(losses["mse"], losses["contrastive"])
         return {"contrastive_weight": self.balance.value}
