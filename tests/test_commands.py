@@ -104,6 +104,7 @@ def test_options_may_be_typed_as_people_do():
         "--resume=true",
     ]
     assert normalised(["--help"]) == ["--help"]
+    assert normalised(["--folder", "r"]) == ["--run", "r"]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ def normalised(arguments: Sequence[str]) -> list[str]:
             option = "--" + name[2:].replace("-", "_")
             if not equals and following.startswith("--") and option not in {"--help", "--print_config"}:
                 equals, value = "=", "true"
-            argument = option + equals + value  # noqa: PLW2901
+            # torchrun takes --run for an abbreviation of an option of its own; --folder is the same without the clash.
+            argument = ("--run" if option == "--folder" else option) + equals + value  # noqa: PLW2901
         result.append(argument)
     return result
 

@@ -48,7 +48,7 @@ def train(argv: list[str]) -> dict[str, Any] | None:
             f"models: {', '.join(MODELS)}\n\n"
             "`modashift train MODEL --help` lists every option of that model. In short:\n"
             "  --data FILE         store, or a file in any layout of the field\n"
-            "  --run RUN           folder for checkpoint, metrics and predictions\n"
+            "  --run RUN           folder for checkpoint, metrics and predictions (under torchrun: --folder RUN)\n"
             "  --resume            continue a run that was interrupted\n"
             "  --config FILE       options from a YAML file (configs/ has the papers' recipes)\n"
             "  --validation 0.15   carve a validation part out of train, grouped by video\n"
@@ -252,15 +252,16 @@ def print_results(results: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title=f"{results['model']} on {results['data']}", title_justify="left")
-    for column in ("split", "n", "MAE", "Corr", "Acc-2 has0/non0", "F1 has0/non0", "Acc-7"):
+    floors = any("floor" in m for m in results["splits"].values())
+    columns = ("split", "n", "MAE", *(["floor"] if floors else []), "Corr", "Acc-2 has0/non0", "F1 has0/non0", "Acc-7")
+    for column in columns:
         table.add_column(column, justify="left" if column == "split" else "right")
-    floors = False
     for split, m in results["splits"].items():
-        floors = floors or "floor" in m
         table.add_row(
             split,
             str(m["n"]),
-            f"{m['mae']:.3f}" + (f" (floor {m['floor']['mae']:.3f})" if "floor" in m else ""),
+            f"{m['mae']:.3f}",
+            *([f"{m['floor']['mae']:.3f}"] if floors else []),
             f"{m['corr']:.3f}",
             f"{100 * m['acc2_has0']:.2f}/{100 * m['acc2_non0']:.2f}",
             f"{100 * m['f1_has0']:.2f}/{100 * m['f1_non0']:.2f}",

@@ -11,6 +11,7 @@ import torch.multiprocessing as mp
 
 from gathering import loss_of, whole, worker
 from modashift.train.distributed import World, gather, gather_tensor
+from support import toy_dataset, write_table
 
 
 def single():
@@ -62,6 +63,17 @@ args = TrainArgs(backbone=sys.argv[2], epochs=2, batch_size=9, lr=3e-3, tensorbo
 options = {"dropout": 0.0}
 train("cmsbert-clr", DataArgs(data="toy"), sys.argv[3], args, options, silent=True, dataset=toy_dataset())
 """
+
+
+@pytest.mark.slow
+def test_the_command_line_under_torchrun(tmp_path, tiny_backbone):
+    table = write_table(toy_dataset(), tmp_path)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"]
+    command += ["-m", "modashift", "train", "cmsbert-clr", "--data", str(table), "--folder", str(tmp_path / "run")]
+    command += ["--backbone", tiny_backbone, "--epochs", "1", "--batch-size", "16", "--tensorboard=false"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len((tmp_path / "run/predictions.csv").read_text().splitlines()) == 61
 
 
 @pytest.mark.slow
