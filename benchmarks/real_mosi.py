@@ -88,7 +88,7 @@ def main() -> None:
             model = "bert"
             recipe = {"init": str(reviews_run(options.runs)), "epochs": 6, "lr": 5e-4, "lr_backbone": 5e-5}
         # configs/cmsbert-clr-small.yaml says why
-        given = {"initial_weight": 0.05, "loss_momentum": 0.99} if name == "cmsbert-clr" else {}
+        given = {"initial_weight": 0.01, "loss_momentum": 0.999} if name == "cmsbert-clr" else {}
         found = []
         for seed in options.seeds:
             args = TrainArgs(seed=seed, threads=options.threads, **recipe)
