@@ -41,7 +41,7 @@ def mosi(folder: Path) -> Dataset:
 def reviews_run(runs: Path) -> Path:
     """``bert`` trained on the rated review sentences: configs/bert-reviews.yaml."""
     folder = runs / "reviews"
-    args = TrainArgs(epochs=2, lr=5e-4, lr_backbone=5e-5)
+    args = TrainArgs(epochs=2, lr=5e-5, lr_backbone=5e-5, average=0.0)
     train("bert", DataArgs("reviews"), folder, args, resume=True)
     return folder
 
@@ -89,6 +89,8 @@ def main() -> None:
             recipe = {"init": str(reviews_run(options.runs)), "epochs": 6, "lr": 5e-4, "lr_backbone": 5e-5}
         # configs/cmsbert-clr-small.yaml says why
         given = {"initial_weight": 0.01, "loss_momentum": 0.999} if name == "cmsbert-clr" else {}
+        if name == "cmsbert":  # configs/cmsbert-small.yaml says why
+            recipe = {"lr": 1e-4}
         found = []
         for seed in options.seeds:
             args = TrainArgs(seed=seed, threads=options.threads, **recipe)

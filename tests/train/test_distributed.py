@@ -59,7 +59,7 @@ sys.path.insert(0, sys.argv[1])
 from support import toy_dataset
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.command import train
-args = TrainArgs(backbone=sys.argv[2], epochs=2, batch_size=9, lr=3e-3, tensorboard=False, threads=1)
+args = TrainArgs(backbone=sys.argv[2], epochs=2, batch_size=9, lr=3e-3, lr_backbone=3e-3, tensorboard=False, threads=1)
 options = {"dropout": 0.0}
 train("cmsbert-clr", DataArgs(data="toy"), sys.argv[3], args, options, silent=True, dataset=toy_dataset())
 """

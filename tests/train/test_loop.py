@@ -27,7 +27,9 @@ DATA = DataArgs(data="toy")
 
 @pytest.fixture
 def args(tiny_backbone):
-    return TrainArgs(backbone=tiny_backbone, epochs=3, batch_size=8, lr=3e-3, tensorboard=False)
+    return TrainArgs(
+        backbone=tiny_backbone, epochs=3, batch_size=8, lr=3e-3, lr_backbone=3e-3, average=0.0, tensorboard=False
+    )
 
 
 def run(tmp_path, args, name="bert", data=DATA, **more):
@@ -64,7 +66,7 @@ def test_the_loss_weight_can_start_at_the_measured_ratio(tmp_path, args):
 
 
 def test_it_learns(tmp_path, args):
-    results = run(tmp_path, replace(args, epochs=25, lr=1e-2), "cmsbert")
+    results = run(tmp_path, replace(args, epochs=25, lr=1e-2, lr_backbone=1e-2), "cmsbert")
     assert results["splits"]["train"]["mae"] < 0.5 * results["splits"]["train"]["floor"]["mae"]
 
 
@@ -125,7 +127,7 @@ def test_averaged_weights_follow_their_recurrence(tmp_path, args):
 
 
 def test_early_stopping_and_selection(tmp_path, args):
-    results = run(tmp_path, replace(args, epochs=30, patience=2, select="corr", lr=2e-2))
+    results = run(tmp_path, replace(args, epochs=30, patience=2, select="corr", lr=2e-2, lr_backbone=2e-2))
     lines = [json.loads(x) for x in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert results["select"] == "dev corr"
     assert lines[results["best_epoch"] - 1]["dev_corr"] == max(x["dev_corr"] for x in lines)
@@ -150,7 +152,7 @@ def test_autocast_trains(tmp_path, args, precision):
 
 def test_diverging_training_says_so(tmp_path, args):
     with pytest.raises((FloatingPointError, ModashiftError), match="lr"):
-        run(tmp_path, replace(args, lr=1e30, clip=0, warmup=0.0))
+        run(tmp_path, replace(args, lr=1e30, lr_backbone=1e30, clip=0, warmup=0.0))
 
 
 def test_warm_start_takes_over_what_fits(tmp_path, args):
@@ -221,7 +223,8 @@ from support import toy_dataset
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.command import train
 args = TrainArgs(
-    backbone=sys.argv[2], epochs=40, batch_size=8, lr=3e-3, tensorboard=False, save_every=2, threads=1, average=0.8
+    backbone=sys.argv[2], epochs=40, batch_size=8, lr=3e-3, lr_backbone=3e-3, tensorboard=False,
+    save_every=2, threads=1, average=0.8,
 )
 train("cmsbert-clr", DataArgs(data="toy"), sys.argv[3], args, silent=True, dataset=toy_dataset(), resume=True)
 """
