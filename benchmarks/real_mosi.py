@@ -89,7 +89,7 @@ def main() -> None:
             recipe = {"init": str(reviews_run(options.runs)), "epochs": 6, "lr": 5e-4, "lr_backbone": 5e-5}
         # configs/cmsbert-clr-small.yaml says why
         given = {"initial_weight": 0.01, "loss_momentum": 0.999} if name == "cmsbert-clr" else {}
-        if name == "cmsbert":  # configs/cmsbert-small.yaml says why
+        if name == "cmsbert":  # configs/cmsbert-small.yaml
             recipe = {"lr": 1e-4}
         found = []
         for seed in options.seeds:

@@ -73,6 +73,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if not self.config.is_file():
             write_atomic(self.config, yaml.safe_dump(dict(config), sort_keys=False))
+        if not (self.path / "environment.json").is_file():  # a kill may have come between the two
             write_atomic(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
 
     def _same(self, config: Mapping[str, Any]) -> None:
