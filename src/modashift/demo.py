@@ -26,7 +26,7 @@ def run_demo(
     folder: Path = Path("runs/demo"),
     words: int = 14,
     epochs: int = 1,
-    simulated_epochs: int = 5,
+    simulated_epochs: int = 3,
     share: float = 1.0,
     ask: bool | None = None,
 ) -> dict[str, Any]:
@@ -241,6 +241,6 @@ def _map(run: Path, dataset: Dataset, path: Path) -> Path:
             pieces,
             path,
             title=f"Shift of each word by each moment (layer {layer}); score {details['prediction']:+.1f}, "
-            f"rated {utterance.label:+.1f}",
+            f"target {utterance.label:+.1f}",
         )
     )
