@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from modashift.batch import Batch
 from modashift.evaluate.metrics import regression_metrics
 from modashift.models.base import Output
 from modashift.train.args import TrainArgs
@@ -162,10 +163,16 @@ def batch_losses(
     setup: Setup, runner: nn.Module, rows: NDArray[np.intp], args: TrainArgs, world: World
 ) -> dict[str, Tensor]:
     """Loss terms of one batch; each process scores its share, and the terms are those of the whole batch."""
+    return setup.model.loss(*whole_batch(setup, runner, rows, args, world))
+
+
+def whole_batch(
+    setup: Setup, runner: nn.Module, rows: NDArray[np.intp], args: TrainArgs, world: World
+) -> tuple[Output, Batch]:
+    """Output, labels and indices of a whole batch of which each process scores its share."""
     output, batch = forward(setup, runner, rows[world.rank :: world.size], args, world)
-    output = gather(output, world)
     whole = replace(batch, label=gather(batch.label, world), index=gather(batch.index, world))
-    return setup.model.loss(output, whole)
+    return gather(output, world), whole
 
 
 def forward(
@@ -196,9 +203,7 @@ def validate(
     sums: dict[str, Any] = {}
     predictions, order = [], []
     for part in evaluation_batches(rows, setup.encoded.lengths, args.batch_size, max(2, world.size)):
-        output, batch = forward(setup, runner, part[world.rank :: world.size], args, world)
-        output = gather(output, world)
-        whole = replace(batch, label=gather(batch.label, world), index=gather(batch.index, world))
+        output, whole = whole_batch(setup, runner, part, args, world)
         add_up(sums, setup.model.loss(output, whole), len(part))
         predictions.append(output.prediction)
         order.append(whole.index)
