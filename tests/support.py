@@ -12,13 +12,18 @@ from modashift.models import get_model
 from modashift.models.base import Model
 
 SIZES = {"visual": 5, "acoustic": 3}
+WORD_SIZE = 7  # of word vectors
 
 
 def build(name: str, backbone: dict[str, Any], sizes: dict[str, int] | None = None, **options: Any) -> Model:
     """A model with random weights, the same ones every time."""
     torch.manual_seed(0)
     cls: Any = get_model(name)
-    model: Model = cls(backbone=backbone, modality_sizes=SIZES if sizes is None else sizes, **options)
+    sizes = SIZES if sizes is None else sizes
+    if cls.text == "vectors":
+        model: Model = cls(modality_sizes={"linguistic": WORD_SIZE, **sizes}, **options)
+    else:
+        model = cls(backbone=backbone, modality_sizes=sizes, **options)
     return model
 
 

@@ -84,6 +84,16 @@ class Batch:
             features[modality] = Seq(torch.zeros_like(gone.values), torch.zeros_like(gone.mask))
         return replace(self, features=features)
 
+    def drop_modalities(self, probability: float) -> "Batch":
+        """Make each non-verbal modality of each utterance missing with some probability (a regulariser)."""
+        features = dict(self.features)
+        for modality, seq in features.items():
+            if modality != "linguistic":
+                kept = torch.rand(len(self), 1) >= probability  # (B, 1), drawn on the CPU, whose state is saved
+                kept = kept.to(seq.mask.device)
+                features[modality] = Seq(seq.values * kept.unsqueeze(-1), seq.mask & kept)
+        return replace(self, features=features)
+
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean over real steps: values (B, T, D), mask (B, T) → (B, D); zero where no step is real."""

@@ -83,7 +83,7 @@ class Predictor:
     @property
     def modalities(self) -> tuple[str, ...]:
         """Non-verbal modalities the model was trained with."""
-        return tuple(self.preprocessor.modality_sizes)
+        return tuple(m for m in self.preprocessor.modality_sizes if m != "linguistic")
 
     def predict(
         self,
@@ -91,6 +91,7 @@ class Predictor:
         visual: Sequence[ArrayLike | None] | None = None,
         acoustic: Sequence[ArrayLike | None] | None = None,
         batch_size: int = 64,
+        linguistic: Sequence[ArrayLike | None] | None = None,
     ) -> NDArray[np.float64]:
         """Score utterances.
 
@@ -100,6 +101,7 @@ class Predictor:
                 None where it is missing.
             acoustic: likewise.
             batch_size: utterances scored together.
+            linguistic: word vectors, only for a model trained on vectors that came with its data.
 
         Returns:
             (n,) scores, about −3 (very negative) to 3 (very positive).
@@ -109,7 +111,7 @@ class Predictor:
         """
         if isinstance(texts, str):
             raise DataError("predict takes a list of texts; put the single text into a list")
-        dataset = self.dataset(texts, visual, acoustic)
+        dataset = self.dataset(texts, visual, acoustic, linguistic)
         return self.predict_dataset(dataset, batch_size=batch_size)
 
     def dataset(
@@ -117,12 +119,21 @@ class Predictor:
         texts: Sequence[str | Sequence[str]],
         visual: Sequence[ArrayLike | None] | None = None,
         acoustic: Sequence[ArrayLike | None] | None = None,
+        linguistic: Sequence[ArrayLike | None] | None = None,
     ) -> Dataset:
         """The utterances as a data set, features checked; see `predict` for the arguments."""
         words = [text.split() if isinstance(text, str) else list(text) for text in texts]
-        given = {"visual": visual, "acoustic": acoustic}
+        given = {"linguistic": linguistic, "visual": visual, "acoustic": acoustic}
         features = {}
+        own_vectors = self.preprocessor.vectors is not None and self.preprocessor.vectors.kind == "given"
         for modality, size in self.preprocessor.modality_sizes.items():
+            if modality == "linguistic" and not own_vectors:
+                continue  # made from the words
+            if modality == "linguistic" and linguistic is None:
+                raise DataError(
+                    "the model was trained on word vectors that came with its data; give those of the texts as "
+                    "linguistic=[…], one array (steps, columns) each"
+                )
             arrays = given.pop(modality, None)
             if arrays is None:
                 warnings.warn(
@@ -176,14 +187,10 @@ class Predictor:
         self, dataset: Dataset, rows: NDArray[np.intp] | None = None, batch_size: int = 64
     ) -> NDArray[np.float64]:
         """Score rows of a data set (all where not given), after checking that its features are the model's."""
-        dataset = self._with_sizes(dataset)
+        dataset = self.preprocessor.complete(dataset)
         job = _Job(self.model, self.preprocessor, dataset, self.preprocessor.encode(dataset))
         rows = np.arange(len(dataset)) if rows is None else rows
         return predict_rows(job, rows, self.device, batch_size)
-
-    def _with_sizes(self, dataset: Dataset) -> Dataset:
-        self.preprocessor.check(dataset)
-        return dataset.keep_features(list(self.modalities))
 
     def cms_maps(
         self, text: str | Sequence[str], visual: ArrayLike | None = None, acoustic: ArrayLike | None = None
@@ -206,12 +213,13 @@ class Predictor:
             [acoustic] if acoustic is not None else None,
         )
         encoded = self.preprocessor.encode(dataset)
+        tokenizer: Any = self.preprocessor.tokenizer
         batch = self.preprocessor.collate(dataset, encoded, [0]).to(self.device)
         with torch.no_grad():
             details = encoder(batch, details=True)
             prediction = float(self.model(batch).prediction[0])
         return {
-            "pieces": self.preprocessor.tokenizer.convert_ids_to_tokens(encoded.ids[0].tolist()),
+            "pieces": tokenizer.convert_ids_to_tokens(encoded.ids[0].tolist()),
             "words": encoded.words[0],
             "maps": {n + 1: {m: v[0].cpu().numpy() for m, v in maps.items()} for n, maps in details.maps.items()},
             "shift_norm": {n + 1: s[0].norm(dim=-1).cpu().numpy() for n, s in details.shifts.items()},

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from modashift.batch import Batch, Pieces, Seq
 from modashift.data.dataset import Dataset
 from modashift.data.normalise import Normaliser
 from modashift.errors import DataError
+from modashift.linguistic import WordVectors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,17 +30,15 @@ class Encoded:
     """Word pieces of all utterances of a data set, computed once.
 
     Attributes:
-        ids: by utterance, vocabulary entries with special tokens.
-        words: by utterance, the word number of each piece, −1 for special tokens.
+        ids: by utterance, vocabulary entries with special tokens; none where the model reads words as vectors.
+        words: by utterance, the word number of each piece, −1 for special tokens; or simply the words' numbers.
+        lengths: (n,) pieces of each utterance, special tokens included, or steps of its longest sequence: utterances
+            of like length are batched together.
     """
 
     ids: list[NDArray[np.int64]]
     words: list[NDArray[np.int64]]
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """(n,) pieces of each utterance, special tokens included."""
-        return np.array([len(i) for i in self.ids], dtype=np.int64)
+    lengths: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Preprocessor:
     """How text and features are made ready for one model; part of the model's folder.
 
     Attributes:
-        tokenizer: of the backbone.
+        tokenizer: of the backbone; None for models that read words as vectors.
         normaliser: of the features, with the statistics of the training split it was fitted on.
         modality_sizes: width of each feature set the model was built for.
         columns: their column names, where known.
@@ -54,21 +54,38 @@ class Preprocessor:
         max_length: most word pieces of an utterance, special tokens included; the rest is cut off.
         steps: whether word-aligned features go to the model one a ``piece`` (a word's features stand at each of its
             pieces) or one a ``word``.
+        vectors: where word vectors come from, for models that read words as vectors.
+        aligned: whether the model needs all sequences padded to one length, so that step k is the same in each.
     """
 
-    tokenizer: "PreTrainedTokenizerBase"
+    tokenizer: "PreTrainedTokenizerBase | None"
     normaliser: Normaliser
     modality_sizes: Mapping[str, int]
     columns: Mapping[str, Sequence[str]]
     alignments: Mapping[str, str] = field(default_factory=dict)
     max_length: int = 50
     steps: Literal["piece", "word"] = "piece"
+    vectors: WordVectors | None = None
+    aligned: bool = False
+
+    def complete(self, dataset: Dataset) -> Dataset:
+        """Check the features of some data and leave the model's, with word vectors added where it reads them.
+
+        Raises:
+            DataError: for features other than those the model was trained on.
+        """
+        if self.vectors is not None:
+            dataset = self.vectors.add_to(dataset)[0]
+        self.check(dataset)
+        return dataset.keep_features(list(self.modality_sizes))
 
     def encode(self, dataset: Dataset) -> Encoded:
         """Tokenise every utterance, word by word, cutting at `max_length`."""
         words = [list(w) for w in dataset.words]
         if not words:
-            return Encoded([], [])
+            return Encoded([], [], np.zeros(0, dtype=np.int64))
+        if self.tokenizer is None:
+            return self._numbered(dataset, [len(w) for w in words])
         encoding = self.tokenizer(
             words, is_split_into_words=True, truncation=True, max_length=self.max_length, add_special_tokens=True
         )
@@ -76,7 +93,18 @@ class Preprocessor:
             np.array([-1 if w is None else w for w in encoding.word_ids(row)], dtype=np.int64)
             for row in range(len(words))
         ]
-        return Encoded([np.array(ids, dtype=np.int64) for ids in encoding["input_ids"]], numbers)
+        ids = [np.array(i, dtype=np.int64) for i in encoding["input_ids"]]
+        return Encoded(ids, numbers, np.array([len(i) for i in ids], dtype=np.int64))
+
+    def _numbered(self, dataset: Dataset, counts: list[int]) -> Encoded:
+        """Numbers of the words that have a vector, where no pieces are needed."""
+        steps = dataset.features["linguistic"]
+        limits = np.minimum(counts, self.max_length)
+        if steps.alignment == "word":
+            # A word-aligned layout without the words themselves has steps only.
+            limits = np.where(limits > 0, np.minimum(limits, steps.lengths), np.minimum(steps.lengths, self.max_length))
+        frames = [f.lengths for f in dataset.features.values() if f.alignment == "frame"]
+        return Encoded([], [np.arange(n) for n in limits], np.max([limits, *frames], axis=0).astype(np.int64))
 
     def check(self, dataset: Dataset) -> None:
         """Refuse features other than those the model was trained on.
@@ -115,20 +143,35 @@ class Preprocessor:
             encoded: its word pieces, from `encode`.
             rows: which utterances.
         """
-        ids = [encoded.ids[r] for r in rows]
         words = [encoded.words[r] for r in rows]
-        length = max(len(i) for i in ids)
+        length = max(len(w) for w in words)
+        features = {
+            m: self._sequence(dataset, m, rows, words, length) for m in self.modality_sizes if m in dataset.features
+        }
+        if self.aligned:
+            longest = max((seq.mask.shape[1] for seq in features.values()), default=0)
+            features = {m: _padded(seq, longest) for m, seq in features.items()}
+        labels = torch.from_numpy(dataset.labels[np.asarray(rows)].astype(np.float32))
+        index = torch.as_tensor(np.asarray(rows, dtype=np.int64))
+        return Batch(self._pieces(encoded, rows, words, length), labels, index, features)
+
+    def _pieces(
+        self,
+        encoded: Encoded,
+        rows: Sequence[int] | NDArray[np.intp],
+        words: Sequence[NDArray[np.int64]],
+        length: int,
+    ) -> Pieces | None:
+        """Word pieces padded to the longest utterance, for models that read them."""
+        if self.tokenizer is None:
+            return None
+        ids = [encoded.ids[r] for r in rows]
         padded = np.full((len(ids), length), self.tokenizer.pad_token_id, dtype=np.int64)
         word = np.full((len(ids), length), -1, dtype=np.int64)
         mask = np.zeros((len(ids), length), dtype=bool)
         for k, (i, w) in enumerate(zip(ids, words)):
             padded[k, : len(i)], word[k, : len(i)], mask[k, : len(i)] = i, w, True
-        text = Pieces(*(torch.from_numpy(a) for a in (padded, mask, word)))
-        features = {
-            m: self._sequence(dataset, m, rows, words, length) for m in self.modality_sizes if m in dataset.features
-        }
-        labels = torch.from_numpy(dataset.labels[np.asarray(rows)].astype(np.float32))
-        return Batch(text, labels, torch.as_tensor(np.asarray(rows, dtype=np.int64)), features)
+        return Pieces(*(torch.from_numpy(a) for a in (padded, mask, word)))
 
     def _sequence(
         self,
@@ -152,6 +195,8 @@ class Preprocessor:
                     source = w[at]
                 else:
                     source = np.unique(w[w >= 0])
+                    if feature.alignment == "utterance" and not len(source):
+                        source = np.zeros(1, dtype=np.int64)  # no word to stand beside: a step of its own
                     at = source
                 source = np.zeros_like(source) if feature.alignment == "utterance" else source
                 present = source < len(f)  # an utterance without this modality has no step at all
@@ -173,9 +218,12 @@ class Preprocessor:
             "alignments": dict(self.alignments),
             "max_length": self.max_length,
             "steps": self.steps,
+            "aligned": self.aligned,
+            "vectors": None if self.vectors is None else self.vectors.save(folder),
         }
         (folder / FILE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-        self.tokenizer.save_pretrained(folder)
+        if self.tokenizer is not None:
+            self.tokenizer.save_pretrained(folder)
 
     @classmethod
     def load(cls, folder: Path) -> "Preprocessor":
@@ -191,4 +239,12 @@ class Preprocessor:
             raise DataError(f"{folder} has no {FILE}: it is not the folder of a trained model")
         state = json.loads(path.read_text(encoding="utf-8"))
         state["normaliser"] = Normaliser.from_state(state["normaliser"])
+        vectors = state.pop("vectors", None)
+        if vectors is not None:
+            return cls(tokenizer=None, vectors=WordVectors.load(folder, vectors), **state)
         return cls(tokenizer=AutoTokenizer.from_pretrained(folder), **state)
+
+
+def _padded(seq: Seq, length: int) -> Seq:
+    more = length - seq.mask.shape[1]
+    return seq if more == 0 else Seq(F.pad(seq.values, (0, 0, 0, more)), F.pad(seq.mask, (0, more)))

@@ -8,7 +8,7 @@ import torch
 
 from modashift.batch import Batch, Pieces, Seq
 
-SIZES = {"visual": 5, "acoustic": 3}
+SIZES = {"linguistic": 7, "visual": 5, "acoustic": 3}
 
 MakeBatch = Callable[..., Batch]
 

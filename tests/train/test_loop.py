@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from modashift.errors import DataError, ModashiftError
-from modashift.models import MODELS
+from modashift.models import MODELS, get_model
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.batching import evaluation_batches, training_batches
 from modashift.train.command import train
@@ -41,8 +41,9 @@ def test_a_run_leaves_everything_behind(tmp_path, args, name):
     results = run(tmp_path, args, name)
     folder = tmp_path / "run"
     for file in ("config.yaml", "environment.json", "metrics.jsonl", "predictions.csv", "model.safetensors",
-                 "config.json", "preprocessor.json", "tokenizer.json", "README.md", "results.json"):  # fmt: skip
+                 "config.json", "preprocessor.json", "README.md", "results.json"):  # fmt: skip
         assert (folder / file).is_file(), file
+    assert (folder / "tokenizer.json").is_file() == (get_model(name).text == "pieces")
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert set(results["splits"]) == {"train", "dev", "test"}
@@ -86,7 +87,7 @@ def test_the_test_split_is_not_touched_before_the_end(tmp_path, args):
 def test_accumulation_equals_the_large_batch(tmp_path, args, tiny_backbone):
     """With equal batch sizes, two accumulated halves give the gradient of the whole (for losses without pairs)."""
     from modashift.train.distributed import World
-    from modashift.train.loop import batch_losses
+    from modashift.train.loop import whole_batch
     from modashift.train.setup import prepare
 
     setup = prepare("bert", {"dropout": 0.0}, DATA, args, toy_dataset())
@@ -96,7 +97,7 @@ def test_accumulation_equals_the_large_batch(tmp_path, args, tiny_backbone):
     def gradient(parts):
         setup.model.zero_grad()
         for part in parts:
-            (batch_losses(setup, setup.model, part, args, World())["loss"] / len(parts)).backward()
+            (setup.model.loss(*whole_batch(setup, setup.model, part, args, World()))["loss"] / len(parts)).backward()
         return torch.cat([p.grad.flatten() for p in setup.model.parameters()])
 
     torch.testing.assert_close(gradient([rows]), gradient([rows[:8], rows[8:]]), atol=1e-6, rtol=1e-4)

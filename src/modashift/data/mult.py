@@ -28,8 +28,9 @@ def is_mult(content: Any) -> bool:
 def read_mult(path: Path | str) -> Dataset:
     """Read ``mosi_data.pkl``, ``mosei_senti_data_noalign.pkl`` and their like.
 
-    All modalities become frames, with the zeros at both ends cut off as padding. There are no texts and no words, so
-    models that read words cannot use these files.
+    All modalities become frames, with the zeros at both ends cut off as padding: together where they have equally many
+    steps, because they are aligned then. There are no texts and no words, so models that read word pieces cannot use
+    these files; those that read word vectors can.
 
     Raises:
         DataError: the file is unreadable or not of this layout; names split and key.
@@ -71,21 +72,25 @@ def _rows(content: Any, split: str, where: str) -> list[Row]:
             raise DataError(
                 f"{where}, {_KEYS[modality]}: expected ({len(labels)}, steps, columns), found shape {values.shape}"
             )
+    aligned = len({values.shape[1] for values in arrays.values()}) == 1
     rows = []
     for k, label in enumerate(labels.ravel()):
         identifier = f"{split}_{k + 1}"
         identifier, group = names[k] if names is not None else (identifier, identifier)
-        features = {
-            modality: _trimmed(float_steps(values[k], f"{where}, {_KEYS[modality]}, row {k}"))
-            for modality, values in arrays.items()
-        }
+        features = {m: float_steps(v[k], f"{where}, {_KEYS[m]}, row {k}") for m, v in arrays.items()}
+        spans = {m: _span(steps) for m, steps in features.items()}
+        if aligned:  # one span for all, so that step k remains the same moment in each
+            ends = [(s.start, s.stop) for s in spans.values() if s.stop]
+            whole = slice(min(a for a, _ in ends), max(b for _, b in ends)) if ends else slice(0, 0)
+            spans = {m: whole if s.stop else s for m, s in spans.items()}
+        features = {m: steps[spans[m]] for m, steps in features.items()}
         rows.append(Row(identifier, group, split, float(label), "", (), features))
     return rows
 
 
-def _trimmed(steps: NDArray[np.float32]) -> NDArray[np.float32]:
+def _span(steps: NDArray[np.float32]) -> slice:
     real = np.flatnonzero((steps != 0).any(-1))
-    return steps[real[0] : real[-1] + 1] if len(real) else steps[:0]
+    return slice(int(real[0]), int(real[-1]) + 1) if len(real) else slice(0, 0)
 
 
 def _name(entry: Any) -> tuple[str, str]:

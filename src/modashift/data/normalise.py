@@ -19,7 +19,7 @@ CHUNK = 65_536  # steps read at a time, so that fitting a large store stays smal
 
 @dataclass(frozen=True)
 class Normaliser:
-    """How features are scaled before a model sees them.
+    """How non-verbal features are scaled before a model sees them; word vectors stay as they are.
 
     Attributes:
         kind: ``none``; ``train`` (per feature, by mean and deviation over all real steps of the training split);
@@ -46,6 +46,8 @@ class Normaliser:
         mean, scale = {}, {}
         rows = dataset.rows("train")
         for modality, feature in dataset.features.items():
+            if modality == "linguistic":
+                continue
             steps = np.concatenate(
                 [np.arange(feature.offsets[r], feature.offsets[r + 1]) for r in rows] or [np.zeros(0, dtype=np.int64)]
             )
@@ -64,7 +66,7 @@ class Normaliser:
 
     def apply(self, modality: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scale the steps (T, D) of one utterance."""
-        if self.kind == "none" or not len(values):
+        if self.kind == "none" or modality == "linguistic" or not len(values):
             return values.astype(np.float32, copy=False)
         steps = values.astype(np.float64)
         if self.kind == "train":

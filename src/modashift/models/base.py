@@ -14,7 +14,7 @@ from modashift.batch import Batch
 
 __all__ = ["FROM_DATA", "Model", "Output"]
 
-FROM_DATA = ("backbone", "modality_sizes")  # arguments of every model that the user does not set
+FROM_DATA = ("backbone", "modality_sizes")  # arguments of models that the user does not set
 
 
 @dataclass
@@ -24,10 +24,12 @@ class Output:
     Attributes:
         prediction: (B,) score.
         embeddings: by modality (B, d), what the contrastive losses compare and t-SNE pictures show.
+        extra: whatever else the model's own loss needs, by name, with the batch first: (B, …).
     """
 
     prediction: Tensor
     embeddings: dict[str, Tensor] = field(default_factory=dict)
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Model(nn.Module, PyTorchModelHubMixin):
@@ -42,14 +44,21 @@ class Model(nn.Module, PyTorchModelHubMixin):
         title: in tables.
         paper: citation.
         modalities: non-verbal modalities the model can use; ``()`` for text only.
+        text: ``pieces`` for models that fine-tune an encoder over word pieces (``batch.text``); ``vectors`` for models
+            that read the words as one more sequence, ``batch.features["linguistic"]``.
         steps: whether word-aligned features are given to it one a ``piece`` or one a ``word``.
+        aligned: whether it needs all sequences at the same steps, so that frames at rates of their own are refused.
+        differs: what is not as in the published code, one sentence each.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
     modalities: ClassVar[tuple[str, ...]] = ()
+    text: ClassVar[Literal["pieces", "vectors"]] = "pieces"
     steps: ClassVar[Literal["piece", "word"]] = "piece"
+    aligned: ClassVar[bool] = False
+    differs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,6 +90,24 @@ class Model(nn.Module, PyTorchModelHubMixin):
         """
         mse = F.mse_loss(output.prediction, batch.label.to(output.prediction.dtype))
         return {"loss": mse, "mse": mse}
+
+    def start_training(self, labels: Tensor) -> None:
+        """Called once before the first step, and before `load_training_state` where a run is resumed.
+
+        Args:
+            labels: (n,) score of every utterance of the data set, NaN for those that are not trained on;
+                ``batch.index`` holds positions in it.
+        """
+
+    def after_backward(self, output: Output, batch: Batch, epoch: int) -> None:
+        """Called after the backward pass of each training batch, with all processes' samples; epochs count from 1."""
+
+    def training_state(self) -> dict[str, Tensor]:
+        """What resuming needs beyond parameters and buffers (generated labels, for example)."""
+        return {}
+
+    def load_training_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `training_state` returned."""
 
     def wants_initial_losses(self) -> bool:
         """Whether `before_training` needs the dev losses of the untrained model, which cost a pass over dev."""

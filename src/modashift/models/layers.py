@@ -1,11 +1,31 @@
 """Building blocks shared by several models."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from modashift.batch import Seq, masked_mean
+from modashift.batch import Batch, Seq, masked_mean
 
-__all__ = ["Projector", "SequenceEncoder", "compact"]
+__all__ = ["Projector", "SequenceEncoder", "TaskLoss", "compact", "task_loss", "vectors"]
+
+TaskLoss = Literal["l1", "mse"]
+
+
+def task_loss(kind: TaskLoss, prediction: Tensor, label: Tensor) -> dict[str, Tensor]:
+    """The task's term ``loss`` (mean absolute or mean squared error) and ``mse``, which every model reports."""
+    label = label.to(prediction.dtype)
+    mse = F.mse_loss(prediction, label)
+    return {"loss": mse if kind == "mse" else F.l1_loss(prediction, label), "mse": mse}
+
+
+def vectors(batch: Batch, modality: str, size: int) -> Seq:
+    """Sequence of a modality; where the batch lacks it, one masked step for each utterance, so that nothing fails."""
+    if modality in batch.features:
+        return batch.features[modality]
+    n, device = len(batch), batch.index.device
+    return Seq(torch.zeros(n, 1, size, device=device), torch.zeros(n, 1, dtype=torch.bool, device=device))
 
 
 def compact(seq: Seq) -> Seq:

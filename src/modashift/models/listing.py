@@ -7,6 +7,7 @@ from modashift.models import MODELS, get_model
 __all__ = ["model_table", "parameter_counts"]
 
 SIZES = {"visual": 47, "acoustic": 74}  # CMU-MOSI in MAG-BERT's layout, the paper's variant
+WORD_SIZE = 300  # of GloVe vectors
 
 
 def parameter_counts(name: str, backbone: dict[str, Any]) -> tuple[int, int]:
@@ -18,7 +19,11 @@ def parameter_counts(name: str, backbone: dict[str, Any]) -> tuple[int, int]:
 
     cls: Any = get_model(name)
     with torch.device("meta"):
-        model = cls(backbone=backbone, modality_sizes={m: s for m, s in SIZES.items() if m in cls.modalities})
+        sizes = {m: s for m, s in SIZES.items() if m in cls.modalities}
+        if cls.text == "vectors":
+            model = cls(modality_sizes={"linguistic": WORD_SIZE, **sizes})
+        else:
+            model = cls(backbone=backbone, modality_sizes=sizes)
     total = sum(p.numel() for p in model.parameters())
     return total, total - sum(p.numel() for p in model.pretrained_parameters())
 

@@ -26,6 +26,11 @@ class DataArgs:
         features: modalities to use (visual, acoustic); all the data have where not given.
         replace_nonfinite: replace NaN and infinite feature values by 0 instead of refusing the file.
         max_length: most word pieces of an utterance, special tokens included.
+        text: where word vectors come from, for models that read the words as vectors: ``encoder`` (states of the
+            backbone, frozen), ``glove`` (a file of word vectors), ``given`` (linguistic features of the data), or
+            ``auto`` (given where the data have them, glove where a file is named, else encoder).
+        glove: file of word vectors in GloVe's text format: a word and its numbers a line.
+        text_layer: layer of the backbone whose states are taken, from 0 (the embeddings); −1 is the last.
     """
 
     data: str
@@ -40,6 +45,9 @@ class DataArgs:
     features: list[str] | None = None
     replace_nonfinite: bool = False
     max_length: int = 50
+    text: Literal["auto", "encoder", "glove", "given"] = "auto"
+    glove: str | None = None
+    text_layer: int = -1
 
 
 @dataclass(frozen=True)
@@ -56,9 +64,17 @@ class TrainArgs:
             only found within one batch.
         lr: learning rate of new parts.
         lr_backbone: learning rate of pre-trained parts; null for that of new parts.
-        weight_decay: AdamW's, on matrices only.
-        warmup: share of all steps over which the rate rises linearly, before it falls linearly to zero.
+        optimizer: adamw, or adam (whose weight decay is part of the gradient).
+        weight_decay: on matrices only.
+        schedule: linear (after the warm-up the rate falls linearly to zero), constant, or plateau (the rate is
+            multiplied by plateau_factor after plateau_patience epochs without improvement on dev).
+        warmup: share of all steps over which the rate rises linearly.
+        plateau_factor: see schedule.
+        plateau_patience: see schedule.
         clip: largest norm of the gradient; 0 for no clipping.
+        clip_value: largest absolute value of an entry of the gradient, clipped before the norm; 0 for no such clipping.
+        modality_dropout: probability that face or voice is made missing for an utterance in a training step, drawn
+            for each of them; the model learns to do without.
         average: decay of a moving average of the weights over steps; the averaged weights are then validated and
             kept. 0 for none.
         select: dev metric that chooses the checkpoint to keep: mse (the task loss), mae, corr, or an accuracy.
@@ -79,9 +95,15 @@ class TrainArgs:
     accumulate: int = 1
     lr: float = 5e-4
     lr_backbone: float | None = 2e-4
+    optimizer: Literal["adamw", "adam"] = "adamw"
     weight_decay: float = 1e-3
+    schedule: Literal["linear", "constant", "plateau"] = "linear"
     warmup: float = 0.1
+    plateau_factor: float = 0.1
+    plateau_patience: int = 20
     clip: float = 1.0
+    clip_value: float = 0.0
+    modality_dropout: float = 0.0
     average: float = 0.97
     select: Literal["mse", "mae", "corr", "acc2_has0", "acc2_non0", "acc7"] = "mse"
     patience: int | None = None
@@ -101,5 +123,7 @@ class TrainArgs:
             raise ModashiftError("batch_size must be at least 2: contrastive losses compare utterances of a batch")
         if not 0 <= self.average < 1:
             raise ModashiftError(f"average is a decay in [0, 1), got {self.average}")
+        if not 0 <= self.modality_dropout < 1:
+            raise ModashiftError(f"modality_dropout is a probability in [0, 1), got {self.modality_dropout}")
         if not 0 <= self.warmup < 1:
             raise ModashiftError(f"warmup is a share of the steps in [0, 1), got {self.warmup}")

@@ -29,12 +29,12 @@ __all__ = ["fit", "predict_rows", "rate"]
 HIGHER_IS_BETTER = {"corr", "acc2_has0", "acc2_non0", "acc7"}
 
 
-def rate(step: int, total: int, warmup: float) -> float:
-    """Factor of the learning rate before step `step` of `total`: linear warm-up, then linear decay to zero."""
+def rate(step: int, total: int, warmup: float, decays: bool = True) -> float:
+    """Factor of the learning rate before step `step` of `total`: linear warm-up, then linear decay to zero, or none."""
     rising = round(total * warmup)
     if step < rising:
         return (step + 1) / rising
-    return (total - step) / max(1, total - rising)
+    return (total - step) / max(1, total - rising) if decays else 1.0
 
 
 def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Reporter) -> dict[str, Any]:
@@ -48,7 +48,8 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
     """
     model = setup.model.to(world.device)
     runner = _wrap(model, args, world)
-    optimizer = torch.optim.AdamW(model.param_groups(args.lr, args.lr_backbone or args.lr, args.weight_decay))
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[args.optimizer]
+    optimizer = kind(model.param_groups(args.lr, args.lr_backbone or args.lr, args.weight_decay))
     base_rates = [group["lr"] for group in optimizer.param_groups]
     scaler = torch.amp.GradScaler(world.device.type, enabled=args.precision == "fp16")
     average = averaged(model, args.average)
@@ -60,12 +61,17 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
 
     torch.manual_seed(args.seed + world.rank)
     now: dict[str, Any] = {"epoch": 0, "batch": 0, "best": None, "best_epoch": -1, "stale": 0, "lines": 0, "sums": {}}
+    now |= {"factor": 1.0, "flat": 0}  # of schedule plateau
+    labels = torch.full((len(setup.dataset),), math.nan, dtype=torch.float64)
+    labels[rows] = torch.from_numpy(setup.dataset.labels[rows])
+    model.start_training(labels.to(world.device))
     saved = run.load_state()
     if saved is not None:
         now = saved["progress"]
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         scaler.load_state_dict(saved["scaler"])
+        model.load_training_state({k: v.to(world.device) for k, v in saved["own"].items()})
         if average is not None:
             average.load_state_dict(saved["average"])
         _restore_random(saved["random"][world.rank], world)
@@ -86,6 +92,7 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
                     "model": model.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "scaler": scaler.state_dict(),
+                    "own": model.training_state(),
                     "average": None if average is None else average.state_dict(),
                     "random": random,
                 }
@@ -100,18 +107,23 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
             if number % args.accumulate == 0:
                 step = epoch * steps_per_epoch + number // args.accumulate
                 for group, base in zip(optimizer.param_groups, base_rates):
-                    group["lr"] = base * rate(step, total, args.warmup)
+                    group["lr"] = base * now["factor"] * rate(step, total, args.warmup, args.schedule == "linear")
                 optimizer.zero_grad(set_to_none=True)
             last = (number + 1) % args.accumulate == 0 or number + 1 == per_epoch
             group_size = min(args.accumulate, per_epoch - number // args.accumulate * args.accumulate)
             with nullcontext() if last or world.size == 1 else runner.no_sync():
-                losses = batch_losses(setup, runner, batches[number], args, world)
+                output, whole = whole_batch(setup, runner, batches[number], args, world)
+                losses = model.loss(output, whole)
                 scaler.scale(losses["loss"] / group_size).backward()  # type: ignore[no-untyped-call]
+                model.after_backward(output, whole, epoch + 1)
             add_up(now["sums"], losses, len(batches[number]))
             if not last:
                 continue
-            if args.clip > 0:
+            if args.clip > 0 or args.clip_value > 0:
                 scaler.unscale_(optimizer)
+            if args.clip_value > 0:
+                nn.utils.clip_grad_value_(model.parameters(), args.clip_value)
+            if args.clip > 0:
                 nn.utils.clip_grad_norm_(model.parameters(), args.clip)
             scaler.step(optimizer)
             scaler.update()
@@ -148,6 +160,9 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
             )
         now |= {"epoch": epoch + 1, "batch": 0, "sums": {}, "lines": now["lines"] + 1}
         now |= {"best": score, "best_epoch": epoch + 1, "stale": 0} if better else {"stale": now["stale"] + 1}
+        now["flat"] = 0 if better else now["flat"] + 1
+        if args.schedule == "plateau" and now["flat"] > args.plateau_patience:
+            now |= {"factor": now["factor"] * args.plateau_factor, "flat": 0}
         if world.main:
             run.append(run.metrics, line)
             run.append(run.timing, {"epoch": epoch + 1, "seconds": time.perf_counter() - started, **memory(world)})
@@ -157,13 +172,6 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
         save()
     report.stop()
     return {"best_epoch": now["best_epoch"], "epochs": now["epoch"], "select": f"dev {args.select}"}
-
-
-def batch_losses(
-    setup: Setup, runner: nn.Module, rows: NDArray[np.intp], args: TrainArgs, world: World
-) -> dict[str, Tensor]:
-    """Loss terms of one batch; each process scores its share, and the terms are those of the whole batch."""
-    return setup.model.loss(*whole_batch(setup, runner, rows, args, world))
 
 
 def whole_batch(
@@ -180,6 +188,8 @@ def forward(
 ) -> tuple[Output, Any]:
     """Collate some rows and run the model on them, in the precision asked for; the output is float32."""
     batch = setup.preprocessor.collate(setup.dataset, setup.encoded, rows)
+    if args.modality_dropout and runner.training:
+        batch = batch.drop_modalities(args.modality_dropout)
     if world.device.type == "cuda":
         batch = batch.map(lambda t: t.pin_memory()).to(world.device)
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(args.precision)
@@ -190,6 +200,7 @@ def forward(
             output,
             prediction=output.prediction.float(),
             embeddings={m: z.float() for m, z in output.embeddings.items()},
+            extra={k: v.float() if v.is_floating_point() else v for k, v in output.extra.items()},
         )
     return output, batch
 

@@ -8,6 +8,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from modashift import __version__
 from modashift.errors import ModashiftError
+from modashift.train.args import DataArgs, TrainArgs
 
 __all__ = ["RunFolder", "write_atomic"]
 
@@ -77,8 +79,10 @@ class RunFolder:
             write_atomic(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
 
     def _same(self, config: Mapping[str, Any]) -> None:
-        before = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        now = yaml.safe_load(yaml.safe_dump(dict(config)))
+        # An option that the version of the interrupted run did not have yet stood at its default.
+        defaults = {f.name: f.default for kind in (DataArgs, TrainArgs) for f in fields(kind)}
+        before = {**defaults, **yaml.safe_load(self.config.read_text(encoding="utf-8"))}
+        now = {**defaults, **yaml.safe_load(yaml.safe_dump(dict(config)))}
         differ = [
             f"{key} was {before.get(key)!r}, now {now.get(key)!r}"
             for key in sorted({*before, *now})

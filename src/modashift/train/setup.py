@@ -15,7 +15,8 @@ from modashift.data.dataset import Dataset
 from modashift.data.normalise import Normaliser
 from modashift.data.splits import folds, leave_group_out, redeclare
 from modashift.errors import DataError, ModashiftError
-from modashift.models import get_model
+from modashift.linguistic import choose
+from modashift.models import MODELS, get_model
 from modashift.models.base import FROM_DATA, Model
 from modashift.preprocess import Encoded, Preprocessor
 from modashift.train.args import DataArgs, TrainArgs
@@ -90,7 +91,7 @@ def prepare(
     """
     notes: list[str] = []
     dataset = load_splits(data, dataset)
-    cls = get_model(name)
+    cls: Any = get_model(name)
     wanted = cls.modalities if data.features is None else tuple(data.features)
     unknown = [m for m in wanted if m not in cls.modalities]
     if unknown:
@@ -98,32 +99,52 @@ def prepare(
         raise ModashiftError(f"{name} cannot use {', '.join(unknown)} features (it takes: {able})")
     if data.features is None:
         wanted = tuple(m for m in wanted if m in dataset.features)
-    dataset = dataset.keep_features(wanted)
-    backbone = load_backbone(args.backbone)
-    limit = backbone.config.get("max_position_embeddings", 512)
-    if data.max_length > limit:
-        raise ModashiftError(f"max_length {data.max_length} is beyond the {limit} positions of {args.backbone}")
+    backbone, vectors = None, None
+    if cls.text == "vectors":
+        given = ("linguistic",) if "linguistic" in dataset.features else ()
+        dataset = dataset.keep_features((*given, *wanted))
+        vectors, said = choose(
+            data.text, data.glove, args.backbone, data.text_layer, data.max_length, dataset, cls.aligned
+        )
+        dataset, vectors, more = vectors.add_to(dataset, cache=True)
+        notes += [*said, *more, f"words: {vectors.describe()}"]
+    else:
+        dataset = dataset.keep_features(wanted)
+        backbone = load_backbone(args.backbone)
+        limit = backbone.config.get("max_position_embeddings", 512)
+        if data.max_length > limit:
+            raise ModashiftError(f"max_length {data.max_length} is beyond the {limit} positions of {args.backbone}")
+        if not any(len(w) for w in dataset.words):
+            able = ", ".join(n for n in MODELS if get_model(n).text == "vectors")
+            raise ModashiftError(
+                f"{name} reads words, and {dataset.name} has none (its layout holds word vectors only); "
+                f"use a model that reads vectors ({able}), or a file with texts"
+            )
+    if cls.aligned:
+        require_aligned(name, dataset, cls.text)
     preprocessor = Preprocessor(
-        tokenizer=backbone.tokenizer,
+        tokenizer=None if backbone is None else backbone.tokenizer,
         normaliser=Normaliser.fit(data.normalise, dataset),
         modality_sizes=dataset.sizes(),
         columns={m: f.columns for m, f in dataset.features.items() if f.columns},
         alignments={m: f.alignment for m, f in dataset.features.items()},
         max_length=data.max_length,
         steps=cls.steps,
+        vectors=vectors,
+        aligned=cls.aligned,
     )
     encoded = preprocessor.encode(dataset)
     cut = int((encoded.lengths >= data.max_length).sum())
-    if cut:
+    if cut and backbone is not None:
         notes.append(f"{cut} of {len(dataset)} utterances reach {data.max_length} word pieces and may be cut off there")
     torch.manual_seed(args.seed)
     try:
-        model = cls(  # type: ignore[call-arg]
-            backbone=backbone.config, modality_sizes=dataset.sizes(), **typed_options(cls, options)
-        )
+        own = {} if backbone is None else {"backbone": backbone.config}
+        model = cls(**own, modality_sizes=dataset.sizes(), **typed_options(cls, options))
     except ValueError as error:
         raise ModashiftError(str(error)) from error
-    model.load_backbone(backbone.state_dict())
+    if backbone is not None:
+        model.load_backbone(backbone.state_dict())
     setup = Setup(model, preprocessor, dataset, encoded, notes)
     missing = int(np.isnan(dataset.labels).sum())
     if missing:
@@ -131,6 +152,29 @@ def prepare(
     if args.init:
         notes.append(warm_start(model, Path(args.init)))
     return setup
+
+
+def require_aligned(name: str, dataset: Dataset, text: str) -> None:
+    """Refuse sequences at rates of their own for a model that reads all of them step by step.
+
+    Frames will do where all sequences, word vectors included, have equally many of them.
+
+    Raises:
+        ModashiftError: naming the sequences, and what would do.
+    """
+    frames = {m: f for m, f in dataset.features.items() if f.alignment == "frame"}
+    if not frames:
+        return
+    lengths = [f.lengths for f in frames.values()]
+    together = text == "vectors" and len(frames) == len(dataset.features) and all(
+        ((n == lengths[0]) | (n == 0) | (lengths[0] == 0)).all() for n in lengths
+    )
+    if not together:
+        raise ModashiftError(
+            f"{name} needs every sequence at the same steps, and {' and '.join(frames)} of {dataset.name} come in "
+            "frames of their own; give word-aligned data (an aligned_50 file, say), or train mult, misa, self-mm, tfn, "
+            "cmsbert or cmsbert-clr, which take unaligned sequences"
+        )
 
 
 def typed_options(cls: type[Model], options: Mapping[str, Any]) -> dict[str, Any]:
