@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint format types docs docs-serve real bench clean help
+.PHONY: demo test lint format types docs docs-serve real real-words bench clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,8 +34,11 @@ docs: $(READY)  ## build the documentation into site/
 docs-serve: $(READY)  ## serve the documentation while it is written
 	$(BIN)/zensical serve
 
-real: $(READY)  ## longer runs on research data (CMU-MOSI) beside the checkout
+real: $(READY)  ## longer runs on research data (CMU-MOSI) beside the checkout: all models, train to dev
 	$(BIN)/python benchmarks/real_mosi.py
+
+real-words: $(READY)  ## the same on word-level features: every model, one video left out at a time
+	$(BIN)/python benchmarks/leave_one_video_out.py
 
 bench: $(READY)  ## measure: store, shift, training step
 	$(BIN)/python benchmarks/store.py

@@ -1,14 +1,18 @@
-"""CMU-MOSI for real: bert, cmsbert, cmsbert-clr and a warm-started bert (``make real``).
+"""CMU-MOSI for real: bert, the shifted models, a warm-started bert and the baselines (``make real``).
 
 The research files (``segments.jsonl`` with text and labels, ``utterance_covarep.npz`` with the mean of the COVAREP
 features of each segment) must be in the folder given by ``--data``. A validation part is carved out of the training
 videos and chooses the checkpoint; the standard dev split is held out and measured once. ``warm`` starts from a bert
-trained on human-rated review sentences. Runs are resumable: a run that is finished is not run again.
+trained on human-rated review sentences; models that read words as vectors get the frozen states of the same encoder.
+Runs are resumable: a run that is finished is not run again. ``--models`` takes any of them.
 """
 
 import argparse
 import json
+import os
 import statistics
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,16 @@ from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.command import train
 
 SEEDS = (1111, 1112, 1113)
+PROPER = ("bert", "cmsbert", "cmsbert-clr", "warm")
+BASELINES = ("mag-bert", "misa", "self-mm", "tfn", "mfn", "raven", "mfm", "mult")
+FROZEN = {"epochs": 20, "lr": 1e-3}  # small networks over frozen states
+# How each is trained where it is not the quick recipe, and options of the model; configs/ says why.
+RECIPES: dict[str, tuple[dict, dict]] = {
+    "warm": ({"epochs": 6, "lr": 5e-4, "lr_backbone": 5e-5}, {}),  # bert-warm.yaml
+    "cmsbert": ({"lr": 1e-4}, {}),  # cmsbert-small.yaml
+    "cmsbert-clr": ({}, {"initial_weight": 0.01, "loss_momentum": 0.999}),  # cmsbert-clr-small.yaml
+    **dict.fromkeys(("tfn", "mfn", "raven", "mfm", "mult"), (FROZEN, {})),
+}
 
 
 def mosi(folder: Path) -> Dataset:
@@ -42,8 +56,21 @@ def reviews_run(runs: Path) -> Path:
     """``bert`` trained on the rated review sentences: configs/bert-reviews.yaml."""
     folder = runs / "reviews"
     args = TrainArgs(epochs=2, lr=5e-5, lr_backbone=5e-5, average=0.0)
-    train("bert", DataArgs("reviews"), folder, args, resume=True)
+    train("bert", DataArgs("reviews"), folder, args, resume=True, silent=True)
     return folder
+
+
+def one(name: str, seed: int, folder: str, runs: str, threads: int | None) -> tuple[str, dict, float]:
+    """One run: its name, results and seconds an epoch."""
+    recipe, options = RECIPES.get(name, ({}, {}))
+    if name == "warm":
+        recipe = {**recipe, "init": str(Path(runs) / "reviews")}
+    data = DataArgs(folder, validation=0.15, dev_as_test=True, normalise="train")
+    args = TrainArgs(seed=seed, threads=threads, **recipe)
+    run = Path(runs) / f"{name}-{seed}"
+    model = "bert" if name == "warm" else name
+    found = train(model, data, run, args, options, resume=True, silent=True, dataset=mosi(Path(folder)))
+    return name, found, seconds(run)
 
 
 def row(name: str, found: list[dict]) -> str:
@@ -72,35 +99,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/mosi"))
     parser.add_argument("--runs", type=Path, default=Path("runs/real"))
-    parser.add_argument("--models", nargs="+", default=["bert", "cmsbert", "cmsbert-clr", "warm"])
+    parser.add_argument("--models", nargs="+", default=[*PROPER, *BASELINES], choices=[*PROPER, *BASELINES])
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
-    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time, a thread each")
     options = parser.parse_args()
     if not (options.data / "segments.jsonl").is_file():
         raise SystemExit(f"no segments.jsonl in {options.data}: give the folder of the CMU-MOSI files with --data")
-    dataset = mosi(options.data)
-    data = DataArgs(str(options.data), validation=0.15, dev_as_test=True, normalise="train")
-    print("| model | seeds | MAE | Corr | Acc-2 has0 | Acc-2 non0 | Acc-7 |\n|---|---|---|---|---|---|---|", flush=True)
-    times, floor = {}, float("nan")
-    for name in options.models:
-        recipe, model = {}, name
-        if name == "warm":  # configs/bert-warm.yaml
-            model = "bert"
-            recipe = {"init": str(reviews_run(options.runs)), "epochs": 6, "lr": 5e-4, "lr_backbone": 5e-5}
-        # configs/cmsbert-clr-small.yaml says why
-        given = {"initial_weight": 0.01, "loss_momentum": 0.999} if name == "cmsbert-clr" else {}
-        if name == "cmsbert":  # configs/cmsbert-small.yaml
-            recipe = {"lr": 1e-4}
-        found = []
-        for seed in options.seeds:
-            args = TrainArgs(seed=seed, threads=options.threads, **recipe)
-            run = options.runs / f"{name}-{seed}"
-            found.append(train(model, data, run, args, given, resume=True, dataset=dataset))
-        times[name] = statistics.median(seconds(options.runs / f"{name}-{seed}") for seed in options.seeds)
-        floor = found[0]["splits"]["test"]["floor"]["mae"]
-        print(row("bert, warm-started" if name == "warm" else name, found), flush=True)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    found: dict[str, list[tuple[dict, float]]] = {name: [] for name in options.models}
+    with ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
+        if "warm" in options.models:
+            pool.submit(reviews_run, options.runs).result()
+        jobs = [(name, seed) for name in options.models for seed in options.seeds]
+        waiting = [pool.submit(one, *job, str(options.data), str(options.runs), 1) for job in jobs]
+        for count, job in enumerate(as_completed(waiting), 1):
+            name, results, time = job.result()
+            found[name].append((results, time))
+            test = results["splits"]["test"]
+            done = f"{count} of {len(jobs)}: {name}, seed {results['seed']}"
+            print(f"{done}: MAE {test['mae']:.3f} Corr {test['corr']:.3f}", flush=True)
+    print("\n| model | seeds | MAE | Corr | Acc-2 has0 | Acc-2 non0 | Acc-7 | s an epoch |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, runs in found.items():
+        time = statistics.median(t for _, t in runs)
+        print(f"{row('bert, warm-started' if name == 'warm' else name, [r for r, _ in runs])} {time:.1f} |")
+    floor = next(iter(found.values()))[0][0]["splits"]["test"]["floor"]["mae"]
     print(f"\nheld-out MAE of the train mean: {floor:.3f}")
-    print("seconds an epoch: " + ", ".join(f"{name} {value:.1f}" for name, value in times.items()))
 
 
 if __name__ == "__main__":

@@ -50,12 +50,12 @@ def train(argv: list[str]) -> dict[str, Any] | None:
             "  --data FILE         store, or a file in any layout of the field\n"
             "  --run RUN           folder for checkpoint, metrics and predictions (under torchrun: --folder RUN)\n"
             "  --resume            continue a run that was interrupted\n"
-            "  --config FILE       options from a YAML file (configs/ has the papers' recipes)\n"
+            "  --config NAME       options from a YAML file, or a shipped recipe by name (misa-mosi, …)\n"
             "  --validation 0.15   carve a validation part out of train, grouped by video\n"
             "  --init RUN          start from the weights of another run\n"
         )
         return None
-    name, rest = argv[0], argv[1:]
+    name, rest = argv[0], _shipped_configs(argv[1:])
     parser = train_parser(name)
     run = _value_of("--run", rest)
     if run and any(a.split("=")[0] == "--resume" for a in rest):
@@ -63,7 +63,7 @@ def train(argv: list[str]) -> dict[str, Any] | None:
         if stored.is_file():  # a resumed run needs no option repeated
             _check_name(stored, name)
             rest = ["--config", str(stored), *rest]
-    if (given := _value_of("--config", argv)) and Path(given).is_file():
+    if (given := _value_of("--config", rest)) and Path(given).is_file():
         _check_name(Path(given), name)
     config = parser.parse_args(rest)
     from dataclasses import fields
@@ -84,6 +84,20 @@ def train(argv: list[str]) -> dict[str, Any] | None:
         print_results(results)
         _say(f"run folder: {config.run}")
     return results
+
+
+def _shipped_configs(argv: list[str]) -> list[str]:
+    """Replace the names of shipped configurations by their paths."""
+    from modashift.recipes import find
+
+    result = list(argv)
+    for k, argument in enumerate(argv):
+        option, equals, value = argument.partition("=")
+        if option == "--config" and equals:
+            result[k] = f"--config={find(value)}"
+        elif option == "--config" and k + 1 < len(argv):
+            result[k + 1] = str(find(argv[k + 1]))
+    return result
 
 
 def _check_name(path: Path, name: str) -> None:
@@ -288,7 +302,7 @@ def _print_rows(rows: list[dict[str, Any]], layout: str) -> None:
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     import io
 
-    from modashift.train.runs import write_atomic
+    from modashift.atomic import write_atomic
 
     text = io.StringIO()
     if path.suffix == ".jsonl":

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modashift.data.build import Row, assemble, atomic_file, float_steps, from_segment, group_of, to_segment
+from modashift.data.build import Row, assemble, float_steps, from_segment, group_of, to_segment
 from modashift.data.dataset import Feature, Ragged, Strings
 from modashift.errors import DataError
 
@@ -66,28 +66,6 @@ def test_steps():
     for wrong in ([["a"]], 3, np.zeros((1, 1, 1)), [{}], [1j]):
         with pytest.raises(DataError, match="here: features must be"):
             float_steps(wrong, "here")
-
-
-def test_files_appear_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "new" / "x"
-    with atomic_file(path) as file:
-        file.write(b"one")
-        assert not path.exists()
-    assert path.read_bytes() == b"one"
-
-    def interrupted():
-        with atomic_file(path) as file:
-            file.write(b"two")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert path.read_bytes() == b"one"
-    assert [p.name for p in path.parent.iterdir()] == ["x"]
-    for wrong in (path / "y", tmp_path / "new"):
-        with pytest.raises(DataError, match="cannot write"), atomic_file(wrong) as file:
-            file.write(b"three")
-    assert [p.name for p in tmp_path.iterdir()] == ["new"]
 
 
 def test_data_sets_are_not_changed_in_place(make):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from modashift.atomic import atomic_file
 from modashift.data import safe_pickle
-from modashift.data.build import SPLIT_NAMES, Row, assemble, atomic_file, float_steps, from_segment, origin, to_segment
+from modashift.data.build import SPLIT_NAMES, Row, assemble, float_steps, from_segment, origin, to_segment
 from modashift.data.dataset import Dataset
 from modashift.errors import DataError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modashift.data.build import atomic_file
+from modashift.atomic import atomic_file
 from modashift.data.dataset import Dataset
 from modashift.errors import DataError
 

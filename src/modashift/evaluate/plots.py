@@ -4,8 +4,6 @@ Every function writes one file, PNG, SVG or PDF by its suffix, whole or not at a
 apart for colour-blind readers and in grey print where a sign does not decide.
 """
 
-import os
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from modashift.atomic import atomic_file
 from modashift.evaluate.metrics import regression_metrics
 
 if TYPE_CHECKING:
@@ -232,17 +231,11 @@ def _save(figure: "Figure", path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"cannot write a figure as {path.name!r}; use one of {', '.join(SUFFIXES)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        # No date and fixed ids: the same data gives the same file. A word in a script the font lacks shows as boxes.
-        with rc_context({"svg.hashsalt": "modashift", "svg.fonttype": "none"}), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from", category=UserWarning)
-            metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
-            figure.savefig(partial, dpi=160, metadata=metadata)
-        Path(partial).chmod(0o644)  # mkstemp makes files only their owner can read
-        Path(partial).replace(path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+    kind = path.suffix.lower()
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(kind)
+    # No date and fixed ids: the same data gives the same file. A word in a script the font lacks shows as boxes.
+    with rc_context({"svg.hashsalt": "modashift", "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from", category=UserWarning)
+        with atomic_file(path) as file:
+            figure.savefig(file, format=kind[1:], dpi=160, metadata=metadata)
     return path

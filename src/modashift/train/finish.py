@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file
 
+from modashift.atomic import write_atomic
 from modashift.evaluate.metrics import regression_metrics
 from modashift.models.base import Model
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.distributed import World
 from modashift.train.loop import predict_rows
-from modashift.train.runs import RunFolder, write_atomic
+from modashift.train.runs import RunFolder
 from modashift.train.setup import Setup
 
 __all__ = ["describe_model", "finish", "model_card"]

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -17,26 +16,11 @@ import yaml
 from torch import Tensor
 
 from modashift import __version__
+from modashift.atomic import write_atomic
 from modashift.errors import ModashiftError
 from modashift.train.args import DataArgs, TrainArgs
 
-__all__ = ["RunFolder", "write_atomic"]
-
-
-def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write a file so that a reader, or a kill, meets the old one or the new one and nothing between."""
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+__all__ = ["RunFolder"]
 
 
 class RunFolder:

@@ -166,8 +166,10 @@ def require_aligned(name: str, dataset: Dataset, text: str) -> None:
     if not frames:
         return
     lengths = [f.lengths for f in frames.values()]
-    together = text == "vectors" and len(frames) == len(dataset.features) and all(
-        ((n == lengths[0]) | (n == 0) | (lengths[0] == 0)).all() for n in lengths
+    together = (
+        text == "vectors"
+        and len(frames) == len(dataset.features)
+        and all(((n == lengths[0]) | (n == 0) | (lengths[0] == 0)).all() for n in lengths)
     )
     if not together:
         raise ModashiftError(
