@@ -91,6 +91,40 @@ def test_contrastive_equals_the_naive_form(modalities):
     assert float(pairwise_contrastive(rescaled, targets, 0.1)) == pytest.approx(float(loss), rel=1e-10)
 
 
+def test_utterances_that_lack_a_modality_take_no_part_in_its_pairs():
+    """Equal to the naive form over the utterances that have both, their targets summing to one again."""
+    torch.manual_seed(1)
+    embeddings = {m: torch.randn(8, 5, dtype=torch.float64, requires_grad=True) for m in "lva"}
+    targets = smoothed_targets(torch.randn(8, dtype=torch.float64).round(decimals=1), 0.8, 0.5)
+    present = {m: torch.ones(8, dtype=torch.bool) for m in "lva"}
+    whole = pairwise_contrastive(embeddings, targets, 0.1).detach()
+    assert float(pairwise_contrastive(embeddings, targets, 0.1, present=present).detach()) == pytest.approx(
+        float(whole), rel=1e-12
+    )
+    present["v"][[0, 3]] = False
+    present["a"][5] = False
+    expected = 0.0
+    for p, q in ("lv", "la", "va"):
+        kept = (present[p] & present[q]).nonzero()[:, 0]
+        own = targets[kept][:, kept]
+        own = own / own.sum(1, keepdim=True)
+        expected += naive_contrastive({m: embeddings[m][kept].detach() for m in (p, q)}, own, 0.1)
+    loss = pairwise_contrastive(embeddings, targets, 0.1, present=present)
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-10)
+    loss.backward()
+    assert float(embeddings["v"].grad[[0, 3]].abs().max()) == 0
+    assert float(embeddings["v"].grad[1].abs().max()) > 0
+
+
+def test_a_modality_nobody_has_costs_nothing():
+    embeddings = {m: torch.randn(4, 3, requires_grad=True) for m in "lv"}
+    present = {"l": torch.ones(4, dtype=torch.bool), "v": torch.zeros(4, dtype=torch.bool)}
+    loss = pairwise_contrastive(embeddings, torch.eye(4), 0.1, present=present)
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert all(torch.isfinite(z.grad).all() for z in embeddings.values())
+
+
 def test_contrastive_of_one_modality_is_refused():
     with pytest.raises(ValueError, match="two modalities"):
         pairwise_contrastive({"linguistic": torch.ones(2, 2)}, torch.eye(2), 0.1)

@@ -62,6 +62,7 @@ def pairwise_contrastive(
     temperature: float,
     *,
     reduction: Literal["sum", "mean"] = "sum",
+    present: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
     """Contrastive loss over all ordered pairs of modalities (equations 17–19).
 
@@ -73,6 +74,8 @@ def pairwise_contrastive(
         targets: from `smoothed_targets`, or the identity.
         temperature: τ.
         reduction: over the ordered pairs; the paper sums.
+        present: by modality (n,), False for utterances that lack it. They have nothing to be aligned with: a pair of
+            modalities is compared over the utterances that have both, all others being neither anchor nor negative.
 
     Returns:
         Scalar loss.
@@ -83,10 +86,24 @@ def pairwise_contrastive(
     total = targets.new_zeros(())
     for p, q in combinations(unit, 2):
         logits = unit[p] @ unit[q].T / temperature  # (n, n)
-        total = total - (targets * logits.log_softmax(1)).sum(1).mean()
-        total = total - (targets * logits.T.log_softmax(1)).sum(1).mean()
+        both = None if present is None else present[p] & present[q]  # (n,)
+        for directed in (logits, logits.T):
+            total = total + _cross_entropy(directed, targets, both)
     pairs = len(unit) * (len(unit) - 1)
     return total / pairs if reduction == "mean" else total
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, kept: Tensor | None) -> Tensor:
+    """Soft-target cross-entropy, the mean over rows; over the kept rows and columns only, where given."""
+    if kept is None:
+        return -(targets * logits.log_softmax(1)).sum(1).mean()
+    pairs = kept[:, None] & kept[None, :]
+    weight = targets * pairs
+    # What stood on utterances that are left out goes to those that are kept, so that rows keep their sum.
+    weight = weight * (targets.sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1e-12))
+    least = torch.finfo(logits.dtype).min / 2  # finite, so that rows without any pair give no NaN
+    log_probability = logits.masked_fill(~pairs, least).log_softmax(1)
+    return -(weight * log_probability).sum() / kept.sum().clamp(min=1)
 
 
 class LossBalance(nn.Module):

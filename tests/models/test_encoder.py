@@ -63,7 +63,7 @@ def test_attention_is_that_of_equations_5_to_7(tiny_config, make_batch):
     batch = batch.map(lambda t: t.double() if t.is_floating_point() else t)
     with torch.no_grad():
         x = encoder.backbone.embeddings(input_ids=batch.text.ids)
-        a = encoder.shift["0"](x, {m: s.values for m, s in batch.features.items()}, batch.text.real)
+        a = encoder.shift["0"](x, {m: batch.features[m].values for m in SIZES}, batch.text.real)
         own = encoder.backbone.encoder.layer[0].attention.self
         query, key, value = own.query(x) + a, own.key(x) + a, own.value(x) + a
         z = torch.zeros_like(x)
@@ -100,8 +100,9 @@ def test_generalised_mag_bert(tiny_config, make_batch):
         with torch.no_grad():
             x = encoder.backbone.embeddings(input_ids=batch.text.ids)
             gated = x.clone()
-            for m, seq in batch.features.items():  # scalar MAG: Z + g_i W V_i at the own step
+            for m in SIZES:  # scalar MAG: Z + g_i W V_i at the own step
                 module = encoder.shift["0"]
+                seq = batch.features[m]
                 both = torch.cat([x, seq.values], -1)
                 gate = torch.relu(module.gate[m](both))
                 gated = gated + gate * module.project[m](seq.values) * batch.text.real.unsqueeze(-1)

@@ -38,7 +38,7 @@ def test_plateau_lowers_the_rate_after_patience_and_survives_a_resume(tmp_path, 
     assert rates == pytest.approx([1e-30, 1e-30, 1e-30, 5e-31, 5e-31, 2.5e-31], rel=1e-6)
 
 
-def test_adam_adds_its_decay_to_the_gradient(tmp_path, args, monkeypatch):
+def test_the_optimiser_that_was_asked_for_is_used(tmp_path, args, monkeypatch):
     used = []
     for kind in ("Adam", "AdamW"):
         original = getattr(torch.optim, kind)

@@ -12,6 +12,14 @@ __all__ = ["MODELS", "get_model"]
 
 MODELS = {
     "bert": "modashift.models.bert:BERT",
+    "tfn": "modashift.models.tfn:TFN",
+    "mfn": "modashift.models.mfn:MFN",
+    "raven": "modashift.models.raven:RAVEN",
+    "mfm": "modashift.models.mfm:MFM",
+    "mult": "modashift.models.mult:MulT",
+    "misa": "modashift.models.misa:MISA",
+    "mag-bert": "modashift.models.mag_bert:MAGBERT",
+    "self-mm": "modashift.models.self_mm:SelfMM",
     "cmsbert-1": "modashift.models.cmsbert:CMSBERT1",
     "cmsbert": "modashift.models.cmsbert:CMSBERT",
     "cmsbert-clr": "modashift.models.cmsbert_clr:CMSBERTCLR",

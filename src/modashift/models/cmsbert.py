@@ -82,6 +82,6 @@ def require_modalities(name: str, sizes: Mapping[str, int]) -> None:
     """
     if not sizes:
         raise ValueError(
-            f"{name} shifts words by face or voice, but the data have neither visual nor acoustic features; "
+            f"{name} needs face or voice beside the words, but the data have neither visual nor acoustic features; "
             "train `bert` on words alone, or give data with features"
         )

@@ -105,16 +105,19 @@ class CMSBERTCLR(Model):
         text = batch.pieces()
         hidden = self.encoder(batch).hidden
         pooled = {"linguistic": masked_mean(hidden, text.mask if self.pool_specials else text.real)}
+        present = {"linguistic": text.mask.any(1)}
         for m in self.order[1:]:
             if m in batch.features:
                 pooled[m] = self.lstm[m](batch.features[m])
+                present[m] = batch.features[m].mask.any(1)
             else:
                 pooled[m] = torch.zeros_like(pooled["linguistic"])
+                present[m] = torch.zeros_like(present["linguistic"])
         middle, embeddings = {}, {}
         for m in self.order:
             middle[m], embeddings[m] = self.projector[m](pooled[m])  # each (B, H)
         fused = self.fusion(torch.stack([middle[m] for m in self.order], dim=1))  # (B, modalities, H)
-        return Output(self.predictor(fused.flatten(1)).squeeze(-1), embeddings)
+        return Output(self.predictor(fused.flatten(1)).squeeze(-1), embeddings, present)
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """MSE + ν · contrastive (equation 24)."""
@@ -124,7 +127,11 @@ class CMSBERTCLR(Model):
             return {"loss": mse, "mse": mse}
         targets = smoothed_targets(label, self.target_weight, self.alike)
         contrastive = pairwise_contrastive(
-            output.embeddings, targets, self.temperature, reduction=self.contrastive_reduction
+            output.embeddings,
+            targets,
+            self.temperature,
+            reduction=self.contrastive_reduction,
+            present=output.extra,
         )
         return {"loss": mse + self.balance.nu.to(mse.dtype) * contrastive, "mse": mse, "contrastive": contrastive}
 

@@ -5,7 +5,7 @@ is ours, because the shift enters between the projections and the attention. Wit
 transformers' encoder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,20 +107,24 @@ class ShiftedEncoder(nn.Module):
         self.shifted = frozenset(chosen)
         self.shared = str(chosen[0]) if chosen and options.share_layers else None
 
-    def forward(self, batch: Batch, details: bool = False) -> EncoderOutput:
+    def forward(
+        self, batch: Batch, details: bool = False, adapt: Callable[[Tensor], Tensor] | None = None
+    ) -> EncoderOutput:
         """Encode a batch of word pieces.
 
         Args:
             batch: word pieces, and features whose modalities the encoder was built for.
             details: also return maps, shifts and attention weights. This leaves the fused attention, so it is slower;
                 without it nothing of the kind is computed.
+            adapt: what is done to the embeddings (B, N, H) before they enter the first layer; nothing by default.
         """
         text = batch.pieces()
         first: Any = next(iter(self.shift.values()), None)
         wanted = first.gate if first is not None else ()
         features = {m: batch.features[m].values for m in wanted if m in batch.features}
         masks = {m: batch.features[m].mask for m in features}
-        output = EncoderOutput(self.backbone.embeddings(input_ids=text.ids))
+        embedded = self.backbone.embeddings(input_ids=text.ids)  # (B, N, H)
+        output = EncoderOutput(embedded if adapt is None else adapt(embedded))
         allowed = text.mask[:, None, None, :]  # (B, 1, 1, N)
         for number, layer in enumerate(self.backbone.encoder.layer):
             shift = None

@@ -29,7 +29,7 @@ def parameter_counts(name: str, backbone: dict[str, Any]) -> tuple[int, int]:
 
 
 def model_table(backbone: str = "bert-base") -> str:
-    """Models with inputs, size and source, a line each.
+    """Models with inputs, size and source, a line each, and what differs from the published code.
 
     Args:
         backbone: ``bert-base`` (its architecture, no weights needed), or any backbone `load_backbone` takes.
@@ -42,12 +42,22 @@ def model_table(backbone: str = "bert-base") -> str:
         from modashift.backbones import load_backbone
 
         config = load_backbone(backbone).config
-    lines = [f"parameters on {backbone} with CMU-MOSI's features (47 visual, 74 acoustic columns)"]
+    lines = [f"parameters on {backbone} with CMU-MOSI's features (47 visual, 74 acoustic columns, GloVe's 300)"]
     for name in MODELS:
         cls = get_model(name)
         total, new = parameter_counts(name, config)
-        inputs = "+".join(("words", *cls.modalities))
+        inputs = "+".join(("words" if cls.text == "pieces" else "vectors", *cls.modalities))
+        inputs += " (aligned)" if cls.aligned else ""
         idea = (cls.__doc__ or "").strip().splitlines()[0].rstrip(".")
         size = f"{total / 1e6:.1f} M, {new / 1e6:.2f} M new"
-        lines.append(f"{name:<12}  {inputs:<22}  {size:<21}  {idea} ({cls.paper})")
+        lines.append(f"{name:<12}  {inputs:<33}  {size:<21}  {idea} ({cls.paper})")
+    lines += [
+        "",
+        "words: word pieces through a fine-tuned encoder; vectors: GloVe, frozen encoder states, or the data's own;",
+        "aligned: all sequences at the same steps, one a word; without that mark, sequences of any rate will do",
+        "",
+        "what is not as in the published code:",
+    ]
+    for name in MODELS:
+        lines += [f"{name if k == 0 else '':<12}  {text}" for k, text in enumerate(get_model(name).differs)]
     return "\n".join(lines) + "\n"

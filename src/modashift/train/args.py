@@ -64,7 +64,7 @@ class TrainArgs:
             only found within one batch.
         lr: learning rate of new parts.
         lr_backbone: learning rate of pre-trained parts; null for that of new parts.
-        optimizer: adamw, or adam (whose weight decay is part of the gradient).
+        optimizer: adamw; or adam or adamax, whose weight decay is part of the gradient.
         weight_decay: on matrices only.
         schedule: linear (after the warm-up the rate falls linearly to zero), constant, or plateau (the rate is
             multiplied by plateau_factor after plateau_patience epochs without improvement on dev).
@@ -95,7 +95,7 @@ class TrainArgs:
     accumulate: int = 1
     lr: float = 5e-4
     lr_backbone: float | None = 2e-4
-    optimizer: Literal["adamw", "adam"] = "adamw"
+    optimizer: Literal["adamw", "adam", "adamax"] = "adamw"
     weight_decay: float = 1e-3
     schedule: Literal["linear", "constant", "plateau"] = "linear"
     warmup: float = 0.1

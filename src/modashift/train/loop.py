@@ -48,8 +48,8 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
     """
     model = setup.model.to(world.device)
     runner = _wrap(model, args, world)
-    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[args.optimizer]
-    optimizer = kind(model.param_groups(args.lr, args.lr_backbone or args.lr, args.weight_decay))
+    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "adamax": torch.optim.Adamax}
+    optimizer = kinds[args.optimizer](model.param_groups(args.lr, args.lr_backbone or args.lr, args.weight_decay))
     base_rates = [group["lr"] for group in optimizer.param_groups]
     scaler = torch.amp.GradScaler(world.device.type, enabled=args.precision == "fp16")
     average = averaged(model, args.average)

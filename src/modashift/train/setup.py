@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -190,10 +190,13 @@ def typed_options(cls: type[Model], options: Mapping[str, Any]) -> dict[str, Any
     for key, value in options.items():
         if key not in parameters:
             raise ModashiftError(f"{cls.name} has no option {key!r}; it has {', '.join(parameters)}")
-        kind: Any = parameters[key].annotation
-        make: Any = kind
-        if is_dataclass(kind) and isinstance(value, Mapping):
-            typed[key] = make(**value)
+        default: Any = parameters[key].default
+        if is_dataclass(default) and not isinstance(default, type) and isinstance(value, Mapping):
+            try:
+                typed[key] = replace(default, **value)  # fields that are not given keep the model's own defaults
+            except TypeError as error:
+                names = ", ".join(f.name for f in fields(default))
+                raise ModashiftError(f"{cls.name}'s option {key!r} has the fields {names} ({error})") from error
     return typed
 
 
