@@ -110,10 +110,13 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     found: dict[str, list[tuple[dict, float]]] = {name: [] for name in options.models}
     with ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
-        if "warm" in options.models:
-            pool.submit(reviews_run, options.runs).result()
+        first = pool.submit(reviews_run, options.runs) if "warm" in options.models else None
         jobs = [(name, seed) for name in options.models for seed in options.seeds]
-        waiting = [pool.submit(one, *job, str(options.data), str(options.runs), 1) for job in jobs]
+        waiting = [pool.submit(one, *job, str(options.data), str(options.runs), 1) for job in jobs if job[0] != "warm"]
+        if first is not None:
+            first.result()
+            warm = [job for job in jobs if job[0] == "warm"]
+            waiting += [pool.submit(one, *job, str(options.data), str(options.runs), 1) for job in warm]
         for count, job in enumerate(as_completed(waiting), 1):
             name, results, time = job.result()
             found[name].append((results, time))

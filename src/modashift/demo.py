@@ -24,7 +24,7 @@ SENTENCES = (
 
 def run_demo(
     folder: Path = Path("runs/demo"),
-    words: int = 14,
+    words: int = 13,
     epochs: int = 1,
     simulated_epochs: int = 3,
     share: float = 1.0,
