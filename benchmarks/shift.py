@@ -82,6 +82,13 @@ def main() -> None:
     if options.peak:
         print(peak(options.peak, config, batch))
         return
+    # Before this process grows: the peak of a new process starts from the size of the one that made it.
+    arguments = [sys.executable, __file__, "--backbone", options.backbone, "--pieces", str(options.pieces)]
+    arguments += ["--batch", str(options.batch), "--peak"]
+    memory = {
+        case: float(subprocess.run([*arguments, case], capture_output=True, text=True, check=True).stdout)
+        for case in CASES
+    }
     built = {case: build(case, config) for case in CASES}
     times: dict[str, list[float]] = {case: [] for case in CASES}
     for repeat in range(options.repeats + 2):
@@ -90,12 +97,9 @@ def main() -> None:
             step(model, optimizer, batch)
             if repeat >= 2:  # the first two warm up
                 times[case].append(time.perf_counter() - started)
-    arguments = [sys.executable, __file__, "--backbone", options.backbone, "--pieces", str(options.pieces)]
-    arguments += ["--batch", str(options.batch), "--peak"]
     rows = []
     for case, seconds in times.items():
         ratios = sorted(a / b for a, b in zip(seconds, times["bert"]))
-        memory = float(subprocess.run([*arguments, case], capture_output=True, text=True, check=True).stdout)
         rows.append(
             {
                 "model": case,
@@ -103,7 +107,7 @@ def main() -> None:
                 "ratio": statistics.median(ratios),
                 "from": ratios[len(ratios) // 4],
                 "to": ratios[-len(ratios) // 4 - 1],
-                "mib": memory,
+                "mib": memory[case],
             }
         )
     shares = [1 - a / b for a, b in zip(times["cmsbert, no layer shifted"], times["cmsbert"])]

@@ -16,6 +16,16 @@ def test_a_kill_between_the_first_two_files_can_be_resumed(tmp_path):
     assert not (run.path / ".state.pt.abc").exists()
 
 
+def test_a_run_that_failed_before_its_model_was_built_can_be_started_again(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.create({"name": "bert", "data": "typo.pkl"}, resume=False)
+    run.create({"name": "bert", "data": "right.pkl"}, resume=False)
+    assert "right.pkl" in run.config.read_text()
+    (run.path / "config.json").write_text("{}")
+    with pytest.raises(ModashiftError, match="--resume"):
+        run.create({"name": "bert", "data": "right.pkl"}, resume=False)
+
+
 def test_an_empty_folder_is_a_new_run_and_another_folder_is_none(tmp_path):
     (tmp_path / "empty").mkdir()
     RunFolder(tmp_path / "empty").create({"name": "bert"}, resume=False)

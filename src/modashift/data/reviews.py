@@ -75,7 +75,7 @@ def load_reviews(sets: Sequence[ReviewSet] = ("movie",)) -> Dataset:
         features={},
         provenance={
             "source": VADER.requirement,
-            "sha256": VADER.sha256,
+            "sha256": {VADER.requirement: VADER.sha256},
             "sets": [name for name in REVIEW_SETS if name in sets],
             "label": f"mean human rating in [-4, 4] times {SCALE}",
         },

@@ -47,16 +47,19 @@ class RunFolder:
         Raises:
             ModashiftError: where a run is there and `resume` is not set, or its configuration is another.
         """
-        if self.path.exists() and any(p for p in self.path.iterdir() if not p.name.startswith(".")):
+        found = {p.name for p in self.path.iterdir() if not p.name.startswith(".")} if self.path.exists() else set()
+        if found <= {"config.yaml", "environment.json"}:  # of a call that failed before anything was built
+            self.config.unlink(missing_ok=True)
+        else:
             if not resume:
                 raise ModashiftError(f"{self.path} exists; give --resume to continue it, or another --run")
             if not self.config.is_file():
                 raise ModashiftError(f"{self.path} is no run folder (no config.yaml); nothing to resume there")
             self._same(config)
-            for leftover in self.path.glob(".*.*"):  # of a write that a kill cut short
-                if leftover.is_file():
-                    leftover.unlink()
         self.path.mkdir(parents=True, exist_ok=True)
+        for leftover in self.path.glob(".*.*"):  # of a write that a kill cut short
+            if leftover.is_file():
+                leftover.unlink()
         if not self.config.is_file():
             write_atomic(self.config, yaml.safe_dump(dict(config), sort_keys=False))
         if not (self.path / "environment.json").is_file():  # a kill may have come between the two
