@@ -17,6 +17,12 @@ COMMANDS = {
     "predict": ("modashift.commands:predict", "score texts, standard input or a data file"),
     "data": ("modashift.commands:data", "inspect, import, export or fetch data"),
     "models": ("modashift.commands:models", "list the models"),
+    "experiment": ("modashift.experiments.cli:experiment", "run a declared grid of models, data and seeds"),
+    "report": ("modashift.report.cli:report", "tables, tests and figures of finished runs, published numbers beside"),
+    "tune": ("modashift.train.tune_cli:tune", "search hyper-parameters on dev (needs modashift[tune])"),
+    "explain": ("modashift.evaluate.cli:explain", "what a score owes to words, steps and modalities, with CMS maps"),
+    "embed": ("modashift.evaluate.cli:embed", "picture and measure the representations of the modalities"),
+    "robustness": ("modashift.evaluate.cli:robustness", "score against missing steps, noise and word errors"),
     "demo": ("modashift.commands:demo", "see it work on real, human-rated sentences"),
 }
 

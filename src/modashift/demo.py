@@ -175,7 +175,7 @@ def _simulated(folder: Path, reviews: Dataset, epochs: int, console: Any) -> dic
         "bert": {},
         "cmsbert-clr": {"initial_weight": 0.01, "loss_momentum": 1.0, "shift": {"initial_scale": 0.1}},
     }
-    recipe = {"epochs": epochs, "batch_size": 16, "lr": 1e-3, "lr_backbone": 2e-5, "patience": 1}
+    recipe: dict[str, Any] = {"epochs": epochs, "batch_size": 16, "lr": 1e-3, "lr_backbone": 2e-5, "patience": 1}
     recipe["init"] = str(folder / "words")
     for name, given in options.items():
         _train(name, dataset, folder / name, given, **recipe)

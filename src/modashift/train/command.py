@@ -1,6 +1,6 @@
 """``modashift train``: from settings to a finished run folder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ def train(
     resume: bool = False,
     silent: bool = False,
     dataset: Dataset | None = None,
+    on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Train a model and evaluate the checkpoint chosen on dev.
 
@@ -41,6 +42,7 @@ def train(
         resume: continue an interrupted run in that folder; one that is finished is left as it is.
         silent: report nothing on the terminal.
         dataset: the data themselves, where they are in memory already; ``data.data`` is then only their name.
+        on_epoch: is called with each epoch's line of ``metrics.jsonl``; an exception it raises ends the training.
 
     Returns:
         What ``results.json`` holds: metrics by split, the epoch chosen, the train-mean floor.
@@ -61,7 +63,8 @@ def train(
         if folder.results.is_file():
             finished: dict[str, Any] = json.loads(folder.results.read_text(encoding="utf-8"))
             return finished
-        report = Reporter(silent or not world.main, str(folder.path / "tensorboard") if args.tensorboard else None)
+        logs = str(folder.path / "tensorboard") if args.tensorboard else None
+        report = Reporter(silent or not world.main, logs, on_epoch=on_epoch)
         setup = prepare(model, options, data, args, dataset)
         sizes = ", ".join(f"{len(setup.labelled(s))} {s}" for s in ("train", "dev", "test"))
         count = sum(p.numel() for p in setup.model.parameters())

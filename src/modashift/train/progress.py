@@ -1,7 +1,7 @@
 """What a person sees while a run trains: a bar with the time left, and a line an epoch."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 __all__ = ["Reporter"]
@@ -14,11 +14,19 @@ class Reporter:
         silent: report nothing.
         tensorboard: folder for TensorBoard's event files, or None.
         first_step: step a resumed run continues from; later events of the interrupted one are dropped.
+        on_epoch: is called with the metrics of each epoch; what it raises ends the training.
     """
 
-    def __init__(self, silent: bool = False, tensorboard: str | None = None, first_step: int = 0) -> None:
+    def __init__(
+        self,
+        silent: bool = False,
+        tensorboard: str | None = None,
+        first_step: int = 0,
+        on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
         from rich.console import Console
 
+        self.on_epoch = on_epoch
         self.silent = silent
         self.console = Console(file=sys.stderr, highlight=False, quiet=silent)
         self.bar: Any = None
@@ -67,6 +75,8 @@ class Reporter:
             for key, value in line.items():
                 if isinstance(value, float):
                     self.writer.add_scalar(key.replace("train_", "train/").replace("dev_", "dev/"), value, line["step"])
+        if self.on_epoch is not None:
+            self.on_epoch(line)
 
     def stop(self) -> None:
         """Take the bar away and close the logs."""

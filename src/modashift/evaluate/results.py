@@ -1,0 +1,255 @@
+"""Finished runs, read from their folders: an experiment's, or any others."""
+
+import csv
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from modashift.errors import DataError, ModashiftError
+
+__all__ = ["Results", "Run", "Scores", "read_results"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a run said about one split: ids, gold scores and predictions, all (n,), in the order of the ids."""
+
+    ids: tuple[str, ...]
+    gold: NDArray[np.float64]
+    prediction: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run.
+
+    Attributes:
+        path: its folder.
+        row: line of the table it belongs to; runs of a row differ in their seeds.
+        data: data set it belongs to.
+        seed: of training.
+        model: registered name of its model.
+        results: content of ``results.json``.
+        config: content of ``config.yaml``.
+        epochs: lines of ``metrics.jsonl``.
+        seconds: of each epoch.
+        scores: by split.
+    """
+
+    path: Path
+    row: str
+    data: str
+    seed: int
+    model: str
+    results: Mapping[str, Any]
+    config: Mapping[str, Any]
+    epochs: Sequence[Mapping[str, Any]]
+    seconds: Sequence[float]
+    scores: Mapping[str, Scores]
+
+    @property
+    def beat_floor(self) -> bool | None:
+        """Whether dev was ever better than the train mean, by squared error, else by absolute; None if not recorded."""
+        floor = self.results.get("splits", {}).get("dev", {}).get("floor", {})
+        for name in ("mse", "mae"):
+            reached = [e[f"dev_{name}"] for e in self.epochs if e.get(f"dev_{name}") is not None]
+            if reached and name in floor:
+                return bool(min(reached) < floor[name])
+        return None
+
+
+@dataclass(frozen=True)
+class Results:
+    """Runs that belong into one report.
+
+    Attributes:
+        title: of the experiment, or of the folder.
+        runs: those finished, by data, row and seed.
+        unfinished: folders of runs without ``results.json``.
+        failures: lines of ``failures.jsonl``: run and error.
+    """
+
+    title: str
+    runs: Sequence[Run]
+    unfinished: Sequence[str] = ()
+    failures: Sequence[Mapping[str, str]] = field(default_factory=tuple)
+
+
+def read_results(paths: Sequence[str | Path]) -> Results:
+    """Read runs.
+
+    Args:
+        paths: an experiment folder (``runs/ROW/DATA/SEED`` in it), a folder with runs anywhere in it, or run folders.
+
+    Raises:
+        ModashiftError: nothing there, or two runs of one row, data set and seed.
+        DataError: a run's files cannot be read, naming the file.
+    """
+    roots = [Path(p) for p in paths]
+    missing = [str(p) for p in roots if not p.is_dir()]
+    if missing or not roots:
+        raise ModashiftError(f"there is no folder {', '.join(missing)}" if missing else "no folders to report on")
+    runs: list[Run] = []
+    unfinished: list[str] = []
+    failures: list[Mapping[str, str]] = []
+    title = ", ".join(p.resolve().name for p in roots)
+    for root in roots:
+        experiment = (root / "experiment.yaml").is_file()
+        if experiment and len(roots) == 1:
+            title = str((_yaml(root / "experiment.yaml") or {}).get("title") or title)
+        for folder in _run_folders(root / "runs" if experiment else root):
+            if not (folder / "results.json").is_file():
+                unfinished.append(folder.relative_to(root).as_posix())
+                continue
+            run = _read_run(folder)
+            if experiment and len(parts := folder.relative_to(root / "runs").parts) == 3:
+                run = replace(run, row=parts[0], data=parts[1])
+            runs.append(run)
+        failures += [_failure(line) for line in _lines(root / "failures.jsonl")]
+    runs = _distinct(runs)
+    order = {row: k for k, row in enumerate(_declared_rows(roots))}
+
+    def place(row: str) -> int:
+        stem = row.split(",", maxsplit=1)[0]  # a point of a grid is "row,option=value"
+        return order.get(row, order.get(stem, len(order)))
+
+    runs.sort(key=lambda r: (r.data, place(r.row), r.row, r.seed))
+    return Results(title, runs, sorted(unfinished), failures)
+
+
+def _declared_rows(roots: Sequence[Path]) -> list[str]:
+    """Names of the rows in the order of the declaration, where it lists them."""
+    names: list[str] = []
+    for root in roots:
+        declared = _yaml(root / "experiment.yaml") if (root / "experiment.yaml").is_file() else None
+        names += [str(row) for row in (declared.get("rows") or ())] if isinstance(declared, dict) else []
+    return names
+
+
+def _run_folders(root: Path) -> list[Path]:
+    """Folders with a ``config.yaml`` or ``results.json``, outermost first; what lies within a run is not looked at."""
+    if (root / "config.yaml").is_file() or (root / "results.json").is_file():
+        return [root]
+    if not root.is_dir():
+        return []
+    inner = sorted(p for p in root.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith("."))
+    return [folder for p in inner for folder in _run_folders(p)]
+
+
+def _distinct(runs: list[Run]) -> list[Run]:
+    """Tell rows of one name apart by the folders above them; refuse what is still twice the same."""
+
+    def repeated(found: list[Run]) -> set[tuple[str, str]]:
+        seen: dict[tuple[str, str, int], Path] = {}
+        twice = set()
+        for run in found:
+            if (run.row, run.data, run.seed) in seen:
+                twice.add((run.row, run.data))
+            seen[run.row, run.data, run.seed] = run.path
+        return twice
+
+    twice = repeated(runs)
+    if twice:
+        runs = [
+            replace(r, row=f"{r.path.resolve().parent.name}/{r.row}") if (r.row, r.data) in twice else r for r in runs
+        ]
+    if twice := repeated(runs):
+        row, data = sorted(twice)[0]
+        same = [str(r.path) for r in runs if (r.row, r.data) == (row, data)]
+        raise ModashiftError(
+            f"several runs of {row!r} on {data!r} have the same seed: {', '.join(same)}; report on the folders apart, "
+            "or rename them"
+        )
+    return runs
+
+
+def _read_run(folder: Path) -> Run:
+    results = _json(folder / "results.json")
+    try:
+        model, seed = str(results["model"]), int(results["seed"])
+        data = str(results["data"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder / 'results.json'} is not of a run: no {error}") from error
+    config = _yaml(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
+    name = folder.resolve().name
+    stem = re.sub(rf"[-_. ]*(seed[-_ ]?)?{seed}$", "", name)
+    if not stem:  # the folder is the seed
+        stem = folder.resolve().parent.name
+    row = stem if stem != name else model
+    return Run(
+        path=folder,
+        row=row,
+        data=data,
+        seed=seed,
+        model=model,
+        results=results,
+        config=config if isinstance(config, dict) else {},
+        epochs=_lines(folder / "metrics.jsonl"),
+        seconds=[float(line["seconds"]) for line in _lines(folder / "timing.jsonl") if "seconds" in line],
+        scores=_predictions(folder / "predictions.csv"),
+    )
+
+
+def _predictions(path: Path) -> dict[str, Scores]:
+    found: dict[str, list[tuple[str, float, float]]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                found.setdefault(line["split"], []).append((line["id"], float(line["gold"]), float(line["prediction"])))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; the run has results but no predictions") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged: expected id, gold, prediction, split in each line ({error})") from error
+    result = {}
+    for split, rows in found.items():
+        rows.sort(key=lambda row: row[0])
+        ids = tuple(row[0] for row in rows)
+        if len(set(ids)) < len(ids):
+            raise DataError(f"{path}: an id occurs twice in the {split} split")
+        result[split] = Scores(ids, np.array([r[1] for r in rows]), np.array([r[2] for r in rows]))
+        if not (np.isfinite(result[split].gold).all() and np.isfinite(result[split].prediction).all()):
+            raise DataError(f"{path}: a gold score or prediction of the {split} split is not finite; did it diverge?")
+    return result
+
+
+def _failure(line: Mapping[str, Any]) -> Mapping[str, str]:
+    return {key: str(line.get(key, "")) for key in ("run", "error")}
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+
+
+def _lines(path: Path) -> list[Mapping[str, Any]]:
+    """Lines of a JSON-lines file, none where there is no file; a last line that a kill cut short is left out."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows: list[Mapping[str, Any]] = []
+    for k, line in enumerate(lines):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            if k == len(lines) - 1:
+                break
+            raise DataError(f"{path}, line {k + 1}: {error}") from error
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows

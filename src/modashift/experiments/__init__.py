@@ -1,0 +1,1 @@
+"""Experiments: a declared grid of runs, executed in parallel and resumably."""

@@ -1,0 +1,1 @@
+"""Reports on runs: tables with intervals, paired tests, published numbers beside them, figures."""

@@ -1,0 +1,282 @@
+"""From runs to a report: every number of it, in memory; how it looks is decided elsewhere."""
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modashift.errors import ModashiftError
+from modashift.evaluate.metrics import VARIANTS, Variant, regression_metrics
+from modashift.evaluate.results import Results, Run
+from modashift.evaluate.statistics import Bootstrap, Estimate
+from modashift.report.compare import ENOUGH_SEEDS, Comparison, compare, sentences
+from modashift.report.names import SHOWN, TESTED, better_is_lower
+from modashift.report.published import Published, published_for
+from modashift.report.texts import Texts, find_texts
+
+__all__ = ["Cell", "Options", "Report", "Row", "Table", "build"]
+
+TEXT_ONLY = "bert"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to report.
+
+    Attributes:
+        split: to measure on.
+        metrics: to show and to test; the usual ones where not given.
+        variant: metric conventions, as of `regression_metrics`.
+        bootstrap: samples.
+        against: compare with this row only.
+        texts: look for the words of the utterances.
+        timing: show seconds an epoch, the one thing in a report that equal runs do not share.
+    """
+
+    split: str = "test"
+    metrics: tuple[str, ...] = ()
+    variant: Variant = "mmsa"
+    bootstrap: int = 10_000
+    against: str | None = None
+    texts: bool = True
+    timing: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric of a row: by seed, mean with interval, sample standard deviation (None for one run), best."""
+
+    values: tuple[float, ...]
+    estimate: Estimate
+    sd: float | None
+    best: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table.
+
+    Attributes:
+        name: of the row.
+        runs: by seed.
+        cells: by metric.
+        prediction: (n,) means over the runs.
+        seconds: median over epochs and runs; None where not recorded or not wanted.
+        floor_missed: seeds whose dev error was never below that of the train mean.
+        variant: which data, in words.
+        selection: how the checkpoint was chosen, in words.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+    cells: Mapping[str, Cell]
+    prediction: NDArray[np.float64]
+    seconds: float | None
+    floor_missed: tuple[int, ...]
+    variant: str
+    selection: str
+
+    @property
+    def models(self) -> str:
+        """Registered name of the model."""
+        return ", ".join(dict.fromkeys(run.model for run in self.runs))
+
+    @property
+    def parameters(self) -> int | None:
+        """Of the model."""
+        found = self.runs[0].results.get("parameters")
+        return None if found is None else int(found)
+
+    @property
+    def few_seeds(self) -> bool:
+        """Whether there are fewer than three runs."""
+        return len(self.runs) < ENOUGH_SEEDS
+
+    @property
+    def text_only(self) -> bool:
+        """Whether the row sees words alone."""
+        return all(run.model == TEXT_ONLY or run.config.get("features") == [] for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything about the rows that were measured on the same items.
+
+    Attributes:
+        data: name of the data set.
+        ids: (n,) of the items.
+        gold: (n,) scores.
+        rows: models.
+        floor: metrics of predicting the train mean for everybody, as far as known.
+        comparisons: of all pairs.
+        sentences: what these say.
+        published: numbers to stand beside.
+        texts: of the items.
+    """
+
+    data: str
+    ids: tuple[str, ...]
+    gold: NDArray[np.float64]
+    rows: tuple[Row, ...]
+    floor: Mapping[str, float]
+    comparisons: Sequence[Comparison]
+    sentences: Sequence[str]
+    published: Sequence[Published]
+    texts: Texts = field(default_factory=Texts)
+
+    @property
+    def control(self) -> str:
+        """What there is to say about a control by words alone."""
+        names = [row.name for row in self.rows if row.text_only]
+        if names:
+            return f"Text-only control: {', '.join(names)}."
+        return (
+            "There is no text-only control among these runs (a row of the model `bert`): what the words alone would "
+            "reach is not known."
+        )
+
+    def worst(self, row: Row, count: int = 10) -> list[tuple[str, str, float, float]]:
+        """Items that a row's mean prediction misses by most: id, text, gold score, mean prediction."""
+        order = np.lexsort((np.arange(len(self.ids)), -np.abs(row.prediction - self.gold)))[:count]
+        return [
+            (self.ids[k], self.texts.texts.get(self.ids[k], ""), float(self.gold[k]), float(row.prediction[k]))
+            for k in order
+        ]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All tables, and what they were made of."""
+
+    title: str
+    options: Options
+    metrics: tuple[str, ...]
+    tables: tuple[Table, ...]
+    unfinished: Sequence[str]
+    failures: Sequence[Mapping[str, str]]
+
+
+def build(results: Results, options: Options = Options()) -> Report:
+    """Work out every number of a report.
+
+    Raises:
+        ModashiftError: no finished run, no run with the split, an unknown metric or variant, or an unknown row to
+            compare with.
+    """
+    if not results.runs:
+        raise ModashiftError(f"no finished run to report on; {len(results.unfinished)} unfinished")
+    if options.variant not in VARIANTS:
+        raise ModashiftError(f"variant {options.variant!r} is not one of {', '.join(VARIANTS)}")
+    if options.bootstrap < 100:
+        raise ModashiftError(f"an interval needs at least 100 bootstrap samples, got {options.bootstrap}")
+    runs = [run for run in results.runs if options.split in run.scores]
+    if not runs:
+        there = sorted({split for run in results.runs for split in run.scores})
+        raise ModashiftError(f"no run has predictions of the split {options.split!r}; they have {', '.join(there)}")
+    metrics = options.metrics or SHOWN
+    tables = tuple(_table(data, found, metrics, options) for data, found in _grouped(runs, options.split).items())
+    shown = tuple(m for m in metrics if any(m in row.cells for table in tables for row in table.rows))
+    return Report(results.title, options, shown, tables, results.unfinished, results.failures)
+
+
+def _grouped(runs: Sequence[Run], split: str) -> dict[str, list[Run]]:
+    """Runs by data set; those of one name but with other items or gold scores are another table."""
+    groups: dict[str, dict[str, list[Run]]] = {}
+    for run in runs:
+        scores = run.scores[split]
+        items = hashlib.sha256("\n".join(scores.ids).encode() + scores.gold.tobytes()).hexdigest()
+        groups.setdefault(run.data, {}).setdefault(items, []).append(run)
+    result = {}
+    for data, sets in groups.items():
+        for k, found in enumerate(sets.values(), 1):
+            name = data if len(sets) == 1 else f"{data} (items {k} of {len(sets)})"
+            result[name] = found
+    return result
+
+
+def _table(data: str, runs: Sequence[Run], wanted: Sequence[str], options: Options) -> Table:
+    by_row: dict[str, list[Run]] = {}
+    for run in runs:
+        by_row.setdefault(run.row, []).append(run)
+    scores = runs[0].scores[options.split]
+    predictions = {
+        name: {run.seed: run.scores[options.split].prediction for run in found} for name, found in by_row.items()
+    }
+    bootstrap = Bootstrap(scores.gold, predictions, options.bootstrap, options.variant)
+    unknown = [m for m in wanted if m not in bootstrap.metrics]
+    if unknown and options.metrics:
+        raise ModashiftError(
+            f"no metric {', '.join(unknown)} in the variant {options.variant}; it has {', '.join(bootstrap.metrics)}"
+        )
+    shown = [m for m in wanted if m in bootstrap.metrics]
+    rows = tuple(_row(name, found, bootstrap, shown, options) for name, found in by_row.items())
+    tested = [m for m in shown if options.metrics or m in TESTED]
+    means = {row.name: row.prediction for row in rows}
+    comparisons = compare(bootstrap, scores.gold, means, tested, options.variant, options.against)
+    names = f"{data} {runs[0].results.get('data', '')} {runs[0].config.get('data', '')}"
+    return Table(
+        data=data,
+        ids=scores.ids,
+        gold=scores.gold,
+        rows=rows,
+        floor=_floor(runs[0], options),
+        comparisons=comparisons,
+        sentences=sentences(comparisons),
+        published=published_for(names, [row.runs[0].model for row in rows]),
+        texts=find_texts(runs, options.split) if options.texts else Texts(missing="they were not looked for"),
+    )
+
+
+def _row(name: str, runs: Sequence[Run], bootstrap: Bootstrap, metrics: Sequence[str], options: Options) -> Row:
+    cells = {}
+    for metric in metrics:
+        values = bootstrap.by_seed(name, metric)
+        cells[metric] = Cell(
+            values=tuple(float(v) for v in values),
+            estimate=bootstrap.estimate(name, metric),
+            sd=float(values.std(ddof=1)) if len(values) > 1 else None,
+            best=float(values.min() if better_is_lower(metric) else values.max()),
+        )
+    seconds = [s for run in runs for s in run.seconds]
+    return Row(
+        name=name,
+        runs=tuple(runs),
+        cells=cells,
+        prediction=np.mean([run.scores[options.split].prediction for run in runs], axis=0),
+        seconds=float(np.median(seconds)) if seconds and options.timing else None,
+        floor_missed=tuple(run.seed for run in runs if run.beat_floor is False),
+        variant=" or ".join(dict.fromkeys(_data_in_words(run) for run in runs)),
+        selection=" or ".join(dict.fromkeys(_selection(run) for run in runs)),
+    )
+
+
+def _data_in_words(run: Run) -> str:
+    path = str(run.config.get("data") or "").rstrip("/")
+    parts = [f"{run.results.get('data', run.data)}" + (f" ({path.split('/')[-1]})" if path else "")]
+    if run.config.get("dev_as_test"):
+        parts.append("dev split as test")
+    if run.config.get("folds"):
+        parts.append(f"fold {run.config.get('fold')} of {run.config['folds']}")
+    if run.config.get("leave_out"):
+        parts.append(f"{run.config['leave_out']} left out")
+    return ", ".join(parts)
+
+
+def _selection(run: Run) -> str:
+    rule = f"best epoch by {run.results.get('select', 'an unrecorded rule')}"
+    return rule + (f", on {run.config['validation']:.0%} of train" if run.config.get("validation") else "")
+
+
+def _floor(run: Run, options: Options) -> Mapping[str, float]:
+    """Metrics of the train mean; only its MAE where a run kept no predictions of the training split."""
+    if "train" in run.scores:
+        gold = run.scores[options.split].gold
+        mean = float(run.scores["train"].gold.mean())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a constant has no correlation: 0, as it should be
+            return regression_metrics(gold, np.full(len(gold), mean), variant=options.variant)
+    stored = run.results.get("splits", {}).get(options.split, {}).get("floor", {})
+    return {"mae": float(stored["mae"])} if "mae" in stored else {}

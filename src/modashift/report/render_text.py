@@ -1,0 +1,286 @@
+"""A report as Markdown, LaTeX and CSV."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from modashift.report.build import Report, Row, Table
+from modashift.report.names import LABELS, better_is_lower, number
+
+__all__ = [
+    "about",
+    "facts",
+    "heading",
+    "marks",
+    "mean_and_spread",
+    "millions",
+    "render_comparisons",
+    "render_csv",
+    "render_latex",
+    "render_markdown",
+]
+
+OURS = "this report"
+# Label, source, data, size of test, runs, selection, metrics.
+Facts = tuple[str, str, str, str, str, str, Mapping[str, float]]
+
+
+def mean_and_spread(row: Row, metric: str, plus_minus: str = "±") -> str:
+    """``0.711 ± 0.012``, or the one value."""
+    cell = row.cells.get(metric)
+    if cell is None:
+        return "–"
+    mean = number(metric, cell.estimate.value)
+    return mean if cell.sd is None else f"{mean} {plus_minus} {number(metric, cell.sd)}"
+
+
+def marks(row: Row) -> list[str]:
+    """What a reader must know about a row before believing it."""
+    found = []
+    if row.few_seeds:
+        count = len(row.runs)
+        found.append(f"{'one seed' if count == 1 else f'{count} seeds'} only")
+    if row.floor_missed:
+        found.append(f"never better than the train mean on dev: seed {', '.join(map(str, row.floor_missed))}")
+    if row.text_only:
+        found.append("text only")
+    return found
+
+
+def facts(report: Report, table: Table) -> list[Facts]:
+    """Our rows and published ones alike, those of one model together."""
+    order = list(dict.fromkeys(row.runs[0].model for row in table.rows))
+    lines: list[tuple[int, Facts]] = []
+    for row in table.rows:
+        runs = f"mean of {len(row.runs)}" if len(row.runs) > 1 else "one"
+        metrics = {m: cell.estimate.value for m, cell in row.cells.items()}
+        ours = (row.name, OURS, row.variant, str(len(table.ids)), runs, row.selection, metrics)
+        lines.append((order.index(row.runs[0].model), ours))
+    lines += [
+        (order.index(p.model), (p.label, p.source, p.variant, p.test, p.runs, p.selection, p.metrics))
+        for p in table.published
+    ]
+    return [found for _, found in sorted(lines, key=lambda line: line[0])]
+
+
+def millions(row: Row) -> str:
+    """Number of parameters."""
+    count = row.parameters
+    return "–" if count is None else f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"
+
+
+def heading(metric: str) -> str:
+    """Name of a metric with the direction that is good."""
+    return f"{LABELS[metric]} {'↓' if better_is_lower(metric) else '↑'}"
+
+
+def render_markdown(report: Report, figures: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+    """The report as one Markdown page.
+
+    Args:
+        report: to render.
+        figures: by data set, paths relative to the page and what they show.
+    """
+    lines = [f"# {report.title}", "", about(report)]
+    for table in report.tables:
+        lines += ["", f"## {table.data}", "", f"{len(table.ids)} items of the {report.options.split} split.", ""]
+        header = ["", "seeds", "parameters", "s/epoch", *map(heading, report.metrics), ""]
+        body = [
+            [
+                row.name,
+                str(len(row.runs)),
+                millions(row),
+                "–" if row.seconds is None else f"{row.seconds:.1f}",
+                *(mean_and_spread(row, m) for m in report.metrics),
+                "; ".join(marks(row)),
+            ]
+            for row in table.rows
+        ]
+        body.append(["train mean (floor)", "–", "–", "–", *(number(m, table.floor.get(m)) for m in report.metrics), ""])
+        lines += [*_markdown_table(header, body), "", "Mean ± sample standard deviation over seeds.", "", table.control]
+        lines += ["", "### 95 % intervals over items and seeds", ""]
+        lines += _markdown_table(["", *map(heading, report.metrics)], [_intervals(row, report) for row in table.rows])
+        lines += ["", "### Best run, chosen on the test items: not a fair number", ""]
+        body = [
+            [f"{r.name}, best of {len(r.runs)}", *(number(m, _best(r, m)) for m in report.metrics)] for r in table.rows
+        ]
+        lines += _markdown_table(["", *map(heading, report.metrics)], body)
+        if table.comparisons:
+            lines += ["", "### What is established, and what is not", "", *(f"- {s}" for s in table.sentences)]
+        if table.published:
+            lines += ["", "### Beside published numbers", ""]
+            head = ["", "source", "data", "test items", "runs", "selection", *map(heading, report.metrics)]
+            lines += _markdown_table(
+                head, [[*f[:6], *(number(m, f[6].get(m)) for m in report.metrics)] for f in facts(report, table)]
+            )
+        lines += ["", "### Figures", ""]
+        for path, alt in figures.get(table.data, ()):
+            lines += [f"![{_cell(alt)}]({path})", ""]
+        lines += ["### Worst-predicted utterances", ""]
+        if table.texts.missing:
+            lines += [f"Texts are not shown: {table.texts.missing}.", ""]
+        for row in table.rows:
+            body = [[i, text, f"{gold:+.2f}", f"{p:+.2f}"] for i, text, gold, p in table.worst(row, 5)]
+            lines += [f"**{row.name}**", "", *_markdown_table(["id", "text", "gold", "mean prediction"], body), ""]
+    lines += _left_out(report)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def about(report: Report) -> str:
+    """What the report was made of, in a sentence or two."""
+    runs = sum(len(row.runs) for table in report.tables for row in table.rows)
+    tests = sum(len(table.comparisons) for table in report.tables)
+    return (
+        f"{runs} runs, {len(report.unfinished)} unfinished. Metrics in the conventions of {report.options.variant}; "
+        f"intervals and tests of {report.options.bootstrap:,} bootstrap samples of items and seeds; {tests} tests, "
+        "corrected within each table (Holm)."
+    )
+
+
+def _left_out(report: Report) -> list[str]:
+    lines: list[str] = []
+    if report.unfinished:
+        lines += ["", "## Unfinished runs", "", *(f"- {name}" for name in report.unfinished)]
+    if report.failures:
+        lines += [
+            "",
+            "## Failures",
+            "",
+            *_markdown_table(["run", "error"], [[f["run"], f["error"]] for f in report.failures]),
+        ]
+    return lines
+
+
+def _intervals(row: Row, report: Report) -> list[str]:
+    def interval(metric: str) -> str:
+        cell = row.cells.get(metric)
+        return "–" if cell is None else f"{number(metric, cell.estimate.low)} to {number(metric, cell.estimate.high)}"
+
+    note = " (items only)" if len(row.runs) == 1 else ""
+    return [row.name + note, *(interval(m) for m in report.metrics)]
+
+
+def _best(row: Row, metric: str) -> float | None:
+    return row.cells[metric].best if metric in row.cells else None
+
+
+def _markdown_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *body]
+    return ["| " + " | ".join(_cell(c) for c in line) + " |" for line in lines]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def render_latex(report: Report) -> str:
+    """The tables with booktabs' rules, one ``table`` for each data set; accuracy and F1 has0/non0 in one column."""
+    columns: list[tuple[str, ...]] = []
+    for metric in report.metrics:
+        pair = metric.removesuffix("_non0") + "_has0"
+        if metric.endswith("_non0") and columns and columns[-1] == (pair,):
+            columns[-1] = (pair, metric)
+        else:
+            columns.append((metric,))
+    out = ["% \\usepackage{booktabs}"]
+    for table in report.tables:
+        head = " & ".join(_latex_heading(c) for c in columns)
+        out += [
+            "\\begin{table}[t]",
+            "\\centering",
+            f"\\caption{{{_latex(report.title)}: {_latex(table.data)}, {len(table.ids)} items. "
+            "Mean $\\pm$ sample standard deviation over seeds.}",
+            f"\\begin{{tabular}}{{lr{'c' * len(columns)}}}",
+            "\\toprule",
+            f"Model & Seeds & {head} \\\\",
+            "\\midrule",
+        ]
+        for row in table.rows:
+            mark = "$^{\\dagger}$" if row.few_seeds else ""
+            mark += "$^{\\ddagger}$" if row.floor_missed else ""
+            cells = " & ".join(" / ".join(_latex_cell(row, m) for m in c) for c in columns)
+            out.append(f"{_latex(row.name)}{mark} & {len(row.runs)} & {cells} \\\\")
+        floor = " & ".join(" / ".join(number(m, table.floor.get(m)).replace("–", "--") for m in c) for c in columns)
+        out += ["\\midrule", f"Train mean & -- & {floor} \\\\", "\\bottomrule", "\\end{tabular}"]
+        if any(row.few_seeds for row in table.rows):
+            out.append("\\\\ {\\footnotesize $^{\\dagger}$ fewer than three seeds}")
+        if any(row.floor_missed for row in table.rows):
+            out.append("\\\\ {\\footnotesize $^{\\ddagger}$ a run never beat the train mean on dev}")
+        out += ["\\end{table}", ""]
+    return "\n".join(out).rstrip() + "\n"
+
+
+def _latex_heading(metrics: tuple[str, ...]) -> str:
+    arrow = "$\\downarrow$" if better_is_lower(metrics[0]) else "$\\uparrow$"
+    label = LABELS[metrics[0]] if len(metrics) == 1 else LABELS[metrics[0]].split()[0] + " (has0/non0)"
+    return f"{label} {arrow}"
+
+
+def _latex_cell(row: Row, metric: str) -> str:
+    return mean_and_spread(row, metric, "$\\pm$").replace("–", "--")
+
+
+def _latex(text: str) -> str:
+    special = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
+    return re.sub(r"[\\~^&%$#_{}]", lambda m: special.get(m[0], "\\" + m[0]), text)
+
+
+def render_csv(report: Report) -> str:
+    """Every number of the tables, a line for each row and metric."""
+    lines = [
+        ["data", "row", "model", "metric", "seeds", "mean", "sd", "low", "high", "best", "items", "values", "marks"]
+    ]
+    for table in report.tables:
+        for row in table.rows:
+            lines += [
+                [
+                    table.data, row.name, row.models, m, str(len(row.runs)), repr(c.estimate.value),
+                    "" if c.sd is None else repr(c.sd), repr(c.estimate.low), repr(c.estimate.high), repr(c.best),
+                    str(len(table.ids)), " ".join(f"{r.seed}:{v!r}" for r, v in zip(row.runs, c.values)),
+                    "; ".join(marks(row)),
+                ]
+                for m, c in row.cells.items()
+            ]  # fmt: skip
+        lines += [
+            [
+                table.data,
+                "train mean",
+                "",
+                m,
+                "",
+                repr(float(table.floor[m])),
+                *[""] * 4,
+                str(len(table.ids)),
+                "",
+                "floor",
+            ]
+            for m in report.metrics
+            if m in table.floor
+        ]
+    return _csv(lines)
+
+
+def render_comparisons(report: Report) -> str:
+    """Every test, a line each."""
+    lines = [
+        "data,first,second,metric,items,seeds_first,seeds_second,seeds_paired,difference,low,high,p_bootstrap,"
+        "only_first_right,only_second_right,p_mcnemar,p,p_holm,family,status".split(",")
+    ]
+    for table in report.tables:
+        for c in table.comparisons:
+            e = c.estimate
+            numbers = [e.value, e.low, e.high, e.p, c.only_first, c.only_second, c.p_mcnemar, c.p, c.p_holm]
+            lines.append(
+                [
+                    table.data, c.first, c.second, c.metric, str(len(table.ids)), *map(str, c.seeds),
+                    str(e.paired).lower(), *("" if v is None else repr(v) for v in numbers), str(c.family), c.status,
+                ]
+            )  # fmt: skip
+    return _csv(lines)
+
+
+def _csv(lines: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
