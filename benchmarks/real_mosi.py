@@ -27,6 +27,7 @@ BASELINES = ("mag-bert", "misa", "self-mm", "tfn", "mfn", "raven", "mfm", "mult"
 # How each is trained where it is not the quick recipe, and options of the model. configs/cmsbert-small.yaml and
 # cmsbert-clr-small.yaml say why; warm is configs/bert-warm.yaml.
 HEAD = {"lr": 1e-4}  # one linear layer on BERT, and new weights within it
+HIDDEN = {"modality_dropout": 0.5}
 DEEP = {"epochs": 6, "lr": 1e-4, "lr_backbone": 1e-4, "modality_dropout": 0.5}  # several new layers on top
 FROZEN = {"epochs": 15, "lr": 1e-3, "modality_dropout": 0.5}  # small networks over frozen states
 RECIPES: dict[str, tuple[dict, dict]] = {
@@ -34,7 +35,7 @@ RECIPES: dict[str, tuple[dict, dict]] = {
     "cmsbert": (HEAD, {}),
     "mag-bert": (HEAD, {}),
     "cmsbert-clr": (DEEP, {"initial_weight": 0.01, "loss_momentum": 0.999}),
-    **dict.fromkeys(("misa", "self-mm"), (DEEP, {})),
+    **dict.fromkeys(("misa", "self-mm"), (HIDDEN, {})),
     **dict.fromkeys(("tfn", "mfn", "raven", "mfm", "mult"), (FROZEN, {})),
 }
 
