@@ -33,7 +33,7 @@ FROZEN = {"epochs": 15, "lr": 1e-3, "modality_dropout": 0.5}  # small networks o
 RECIPES: dict[str, tuple[dict, dict]] = {
     "warm": ({"epochs": 6, "lr": 5e-4, "lr_backbone": 5e-5}, {}),
     "cmsbert": (HEAD, {}),
-    "mag-bert": (HEAD, {}),
+    "mag-bert": (HEAD, {"beta": 0.1, "gate_dropout": 0.1}),  # its gate comes before all of MiniLM
     "cmsbert-clr": (DEEP, {"initial_weight": 0.01, "loss_momentum": 0.999}),
     **dict.fromkeys(("misa", "self-mm"), (HIDDEN, {})),
     **dict.fromkeys(("tfn", "mfn", "raven", "mfm", "mult"), (FROZEN, {})),
