@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modashift.commands import train_parser
+from modashift.train.options import train_parser
 from modashift.train.setup import typed_options
 from support import build
 

@@ -29,14 +29,17 @@ class Backbone:
     config: dict[str, Any]
     tokenizer: "PreTrainedTokenizerBase"
 
-    def state_dict(self) -> dict[str, "Tensor"]:
-        """Pre-trained weights under transformers' names, pooler included where the checkpoint has one."""
+    def model(self) -> Any:
+        """The pre-trained model itself, in float32."""
         import torch
         from transformers import AutoModel
 
         with quiet_transformers():
-            model = AutoModel.from_pretrained(self.source, dtype=torch.float32)
-        return dict(model.state_dict())
+            return AutoModel.from_pretrained(self.source, dtype=torch.float32)
+
+    def state_dict(self) -> dict[str, "Tensor"]:
+        """Pre-trained weights under transformers' names, pooler included where the checkpoint has one."""
+        return dict(self.model().state_dict())
 
 
 def load_backbone(name: str = "minilm") -> Backbone:

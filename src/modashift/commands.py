@@ -10,34 +10,9 @@ from modashift.errors import ModashiftError
 from modashift.models import MODELS
 
 if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
-
     from modashift.predictor import Predictor
 
-__all__ = ["data", "demo", "evaluate", "models", "predict", "train", "train_parser"]
-
-
-def train_parser(name: str) -> "ArgumentParser":
-    """Parser of ``modashift train NAME``: the options are the signatures of the model and of the training arguments."""
-    from jsonargparse import ArgumentParser
-
-    from modashift.models import get_model
-    from modashift.models.base import FROM_DATA
-    from modashift.train.args import DataArgs, TrainArgs
-
-    cls = get_model(name)
-    parser = ArgumentParser(
-        prog=f"modashift train {name}",
-        description=f"Train {cls.title} ({cls.paper}). The checkpoint is chosen on dev; test is scored once, last.",
-    )
-    parser.add_argument("--config", action="config", help="YAML file of options; those given after it win")
-    parser.add_argument("--name", default=name, help="model the configuration is for (checked)")
-    parser.add_argument("--run", type=str, required=True, help="folder to write the run to")
-    parser.add_argument("--resume", type=bool, default=False, help="continue an interrupted run in that folder")
-    parser.add_class_arguments(DataArgs)
-    parser.add_class_arguments(TrainArgs)
-    parser.add_class_arguments(cls, "model", skip=set(FROM_DATA))
-    return parser
+__all__ = ["data", "demo", "evaluate", "models", "predict", "train"]
 
 
 def train(argv: list[str]) -> dict[str, Any] | None:
@@ -55,16 +30,18 @@ def train(argv: list[str]) -> dict[str, Any] | None:
             "  --init RUN          start from the weights of another run\n"
         )
         return None
-    name, rest = argv[0], _shipped_configs(argv[1:])
+    from modashift.train.options import check_name, shipped_configs, train_parser, value_of
+
+    name, rest = argv[0], shipped_configs(argv[1:])
     parser = train_parser(name)
-    run = _value_of("--run", rest)
+    run = value_of("--run", rest)
     if run and any(a.split("=")[0] == "--resume" for a in rest):
         stored = Path(run) / "config.yaml"
         if stored.is_file():  # a resumed run needs no option repeated
-            _check_name(stored, name)
+            check_name(stored, name)
             rest = ["--config", str(stored), *rest]
-    if (given := _value_of("--config", rest)) and Path(given).is_file():
-        _check_name(Path(given), name)
+    if (given := value_of("--config", rest)) and Path(given).is_file():
+        check_name(Path(given), name)
     config = parser.parse_args(rest)
     from dataclasses import fields
 
@@ -86,39 +63,6 @@ def train(argv: list[str]) -> dict[str, Any] | None:
     return results
 
 
-def _shipped_configs(argv: list[str]) -> list[str]:
-    """Replace the names of shipped configurations by their paths."""
-    from modashift.recipes import find
-
-    result = list(argv)
-    for k, argument in enumerate(argv):
-        option, equals, value = argument.partition("=")
-        if option == "--config" and equals:
-            result[k] = f"--config={find(value)}"
-        elif option == "--config" and k + 1 < len(argv):
-            result[k + 1] = str(find(argv[k + 1]))
-    return result
-
-
-def _check_name(path: Path, name: str) -> None:
-    """Say so where a configuration is for another model, before its options are found not to fit."""
-    import yaml
-
-    stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-    other = stored.get("name", name) if isinstance(stored, dict) else name
-    if other != name:
-        raise ModashiftError(f"{path} is for {other!r}: use `modashift train {other}`")
-
-
-def _value_of(option: str, argv: list[str]) -> str | None:
-    """Value of an option before the arguments are parsed."""
-    for argument, following in zip(argv, [*argv[1:], ""]):
-        name, equals, value = argument.partition("=")
-        if name == option:
-            return value if equals else following
-    return None
-
-
 def evaluate(argv: list[str]) -> dict[str, Any]:
     """``modashift evaluate RUN [--data FILE]``."""
     from jsonargparse import ArgumentParser
@@ -137,8 +81,11 @@ def evaluate(argv: list[str]) -> dict[str, Any]:
     from modashift.predictor import load
 
     predictor = load(config.run)
-    dataset = _own_data(Path(config.run)) if config.data is None else None
-    if dataset is None:
+    if config.data is None:
+        from modashift.train.setup import run_data
+
+        dataset = run_data(Path(config.run))
+    else:
         from modashift.data.open import open_dataset
 
         dataset = open_dataset(config.data, replace_nonfinite=config.replace_nonfinite)
@@ -160,20 +107,6 @@ def evaluate(argv: list[str]) -> dict[str, Any]:
             ],
         )
     return results
-
-
-def _own_data(run: Path) -> Any:
-    """Data of a run with its splits as declared for it."""
-    import yaml
-
-    from modashift.train.args import DataArgs
-    from modashift.train.setup import load_splits
-
-    path = run / "config.yaml"
-    if not path.is_file():
-        raise ModashiftError(f"{run} is no run folder, so its data are not known: give --data FILE")
-    stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return load_splits(DataArgs(**{k: stored[k] for k in DataArgs.__dataclass_fields__}))
 
 
 def predict(argv: list[str]) -> list[dict[str, Any]]:

@@ -113,7 +113,8 @@ class WordVectors:
 
     def _encoded(self, words: list[list[str]], cache: bool) -> tuple[Feature, "WordVectors", list[str]]:
         backbone = load_backbone(self.source)
-        state = backbone.state_dict()
+        model = backbone.model().eval()
+        state = model.state_dict()
         digest = hashlib.sha256()
         for key in sorted(state):
             digest.update(key.encode())
@@ -125,12 +126,12 @@ class WordVectors:
             )
         own = replace(self, fingerprint=found)
         if not cache:
-            return Feature.pack(*_states(backbone, words, self.layer, self.max_length)), own, []
+            return Feature.pack(*_states(backbone, model, words, self.layer, self.max_length)), own, []
         text = "\x1e".join("\x1f".join(sentence) for sentence in words)
         key = hashlib.sha256(f"{found}|{self.layer}|{self.max_length}|{text}".encode()).hexdigest()[:16]
 
         def fill(folder: Path) -> None:
-            feature = Feature.pack(*_states(backbone, words, self.layer, self.max_length))
+            feature = Feature.pack(*_states(backbone, model, words, self.layer, self.max_length))
             np.save(folder / "values.npy", feature.values)
             np.save(folder / "offsets.npy", feature.offsets)
 
@@ -245,16 +246,11 @@ def _open_text(path: Path) -> Iterator[Iterable[str]]:
 
 
 def _states(
-    backbone: Backbone, words: list[list[str]], layer: int, max_length: int
+    backbone: Backbone, model: Any, words: list[list[str]], layer: int, max_length: int
 ) -> tuple[list[NDArray[np.float32]], int]:
     """Frozen states of one layer by utterance, (words, H) each: the mean over the pieces of a word."""
     import torch
-    from transformers import AutoModel
 
-    from modashift.backbones import quiet_transformers
-
-    with quiet_transformers():
-        model: Any = AutoModel.from_pretrained(backbone.source, dtype=torch.float32).eval()
     depth = model.config.num_hidden_layers
     if not -depth - 1 <= layer <= depth:
         raise DataError(f"text_layer {layer} does not exist: {backbone.name} has layers 0 (embeddings) to {depth}")

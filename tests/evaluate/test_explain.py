@@ -14,7 +14,7 @@ from modashift.evaluate.attribution import attribution, rank_correlation
 from modashift.evaluate.explain import explain
 from modashift.evaluate.explain_files import write_explanation
 from modashift.evaluate.shift import look_inside
-from modashift.evaluate.subject import Subject, take
+from modashift.evaluate.subject import Subject
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.command import train
 from support import toy_dataset, write_table
@@ -38,7 +38,7 @@ def runs(tmp_path_factory, tiny_backbone):
 def utterance(runs, name="cmsbert", words=8, **changes):
     data = toy_dataset()
     row = next(r for r in range(len(data)) if len(data.words[r]) == words)
-    return Subject.of(modashift.load(runs / name), replace(take(data, [row]), **changes))
+    return Subject.of(modashift.load(runs / name), replace(data.take([row]), **changes))
 
 
 def planted(runs, place=2):
@@ -207,7 +207,7 @@ def test_a_window_leaves_gates_out_that_cannot_open(tmp_path, tiny_backbone):
     args = TrainArgs(backbone=tiny_backbone, epochs=1, batch_size=8, tensorboard=False)
     options = {"shift": {"context_window": 1, "gate_bias": 5.0}}
     train("cmsbert", DataArgs("toy"), tmp_path / "run", args, options, silent=True, dataset=data)
-    inside = look_inside(Subject.of(modashift.load(tmp_path / "run"), take(data, [0])))
+    inside = look_inside(Subject.of(modashift.load(tmp_path / "run"), data.take([0])))
     gates = inside.gates["visual"][0]
     assert np.isnan(gates).any()
     assert not inside.zero_gates["visual"].any()  # those outside the window do not count as closed
@@ -219,7 +219,7 @@ def test_one_vector_for_the_utterance_is_one_step(tmp_path, tiny_backbone):
     data = replace(data, features={"acoustic": replace(acoustic, alignment="utterance")})
     args = TrainArgs(backbone=tiny_backbone, epochs=1, batch_size=8, tensorboard=False)
     train("cmsbert", DataArgs("toy"), tmp_path / "run", args, silent=True, dataset=data)
-    found = explain(Subject.of(modashift.load(tmp_path / "run"), take(data, [0])))
+    found = explain(Subject.of(modashift.load(tmp_path / "run"), data.take([0])))
     assert found.items == [("acoustic", 0)]
     assert found.check is None
     assert any("1 steps are too few" in n for n in found.notes)
@@ -234,7 +234,7 @@ def test_frames_have_columns_of_their_own(tmp_path, tiny_backbone):
     data = replace(data, features={**data.features, "visual": replace(visual, alignment="frame")})
     args = TrainArgs(backbone=tiny_backbone, epochs=1, batch_size=8, tensorboard=False)
     train("cmsbert", DataArgs("toy"), tmp_path / "run", args, silent=True, dataset=data)
-    found = explain(Subject.of(modashift.load(tmp_path / "run"), take(data, [0])), draws=20)
+    found = explain(Subject.of(modashift.load(tmp_path / "run"), data.take([0])), draws=20)
     assert found.inside.steps["visual"][-1] == "17"
     assert found.inside.summed() is None
     assert len(found.items) == 17 + len(data.words[0])

@@ -22,7 +22,7 @@ from modashift.evaluate.perturb import (
 )
 from modashift.evaluate.robustness import Condition, conditions, measure, summarise, to_markdown
 from modashift.evaluate.robustness_plot import curves_figure
-from modashift.evaluate.subject import Subject, open_subject, short_names, take
+from modashift.evaluate.subject import Subject, open_subject, short_names
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.command import train
 from support import toy_dataset, write_table
@@ -133,7 +133,7 @@ def test_deviation_of_features_as_they_are(runs):
     feature, rows = subject.dataset.features["visual"], subject.dataset.rows("train")
     steps = np.concatenate([feature[int(r)] for r in rows]).astype(np.float64)
     assert train_deviation(subject)[0]["visual"] == pytest.approx(steps.std(0), rel=1e-6)
-    test = Subject.of(subject.predictor, take(subject.source, subject.source.rows("test")))
+    test = Subject.of(subject.predictor, subject.source.take(subject.source.rows("test")))
     assert train_deviation(test)[1] == "all"
 
 

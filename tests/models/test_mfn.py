@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from modashift.batch import Batch, Seq
-from modashift.models.mfn import MFN, MemoryOptions, Sizes, align, last_step, unroll
+from modashift.models.layers import last_step
+from modashift.models.mfn import MFN, MemoryOptions, Sizes, align, unroll
 
 SIZES = {"linguistic": 7, "visual": 5, "acoustic": 3}
 WIDTHS = {"linguistic": 6, "visual": 4, "acoustic": 3}

@@ -102,6 +102,14 @@ class Feature(Ragged):
         """Width D of a step."""
         return int(self.values.shape[1])
 
+    def take(self, rows: NDArray[np.intp]) -> "Feature":
+        """The sequences of some utterances; a view where the rows lie together."""
+        if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+            offsets = self.offsets[rows[0] : rows[-1] + 2]
+            return replace(self, values=self.values[offsets[0] : offsets[-1]], offsets=offsets - offsets[0])
+        packed = Feature.pack([self[int(r)] for r in rows], self.dim)
+        return replace(self, values=packed.values, offsets=packed.offsets)
+
 
 @dataclass(frozen=True)
 class Utterance:
@@ -172,6 +180,23 @@ class Dataset:
         if splits.shape != (len(self),):
             raise DataError(f"{self.name}: {len(self)} utterances but splits of shape {splits.shape}")
         return replace(self, splits=splits)
+
+    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> "Dataset":
+        """Some utterances, in the order given; a row may be taken more than once.
+
+        Rows that lie together share the arrays of this data set, which matters for large stores.
+        """
+        chosen = np.asarray(rows, dtype=np.intp)
+        return replace(
+            self,
+            ids=[self.ids[int(r)] for r in chosen],
+            groups=[self.groups[int(r)] for r in chosen],
+            splits=self.splits[chosen],
+            labels=self.labels[chosen],
+            texts=[self.texts[int(r)] for r in chosen],
+            words=[tuple(self.words[int(r)]) for r in chosen],
+            features={m: f.take(chosen) for m, f in self.features.items()},
+        )
 
     def keep_features(self, names: Sequence[str]) -> "Dataset":
         """Leave out every modality that is not named."""

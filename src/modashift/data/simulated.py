@@ -200,7 +200,7 @@ def best_reachable(dataset: Dataset, split: str | None = "test") -> dict[str, fl
     """
     seed, options = _provenance(dataset)
     rows = np.arange(len(dataset)) if split is None else dataset.rows(split)
-    part = _subset(dataset, rows)
+    part = dataset.take(rows)
     probability = sarcasm_probability(part)
     states = np.array([_draw_state(part, row, seed, options)[1] for row in range(len(part))])
     sarcastic = states == SARCASM
@@ -233,22 +233,6 @@ def _provenance(dataset: Dataset) -> tuple[int, SimulationOptions]:
         raise DataError(f"{dataset.name} was simulated by another model than this version's")
     seed = int(fields.pop("seed"))
     return seed, SimulationOptions(**fields)
-
-
-def _subset(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
-    return replace(
-        dataset,
-        ids=[dataset.ids[i] for i in rows],
-        groups=[dataset.groups[i] for i in rows],
-        splits=dataset.splits[rows],
-        labels=dataset.labels[rows],
-        texts=[dataset.texts[i] for i in rows],
-        words=[dataset.words[i] for i in rows],
-        features={
-            name: replace(Feature.pack([f[i] for i in rows], f.dim), alignment=f.alignment, columns=f.columns)
-            for name, f in dataset.features.items()
-        },
-    )
 
 
 def _draw_state(dataset: Dataset, row: int, seed: int, options: SimulationOptions) -> tuple[np.random.Generator, int]:

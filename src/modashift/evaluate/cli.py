@@ -45,7 +45,7 @@ def explain(argv: list[str]) -> dict[str, Any]:
 
     from modashift.evaluate import explain as explaining
     from modashift.evaluate.explain_files import write_explanation
-    from modashift.evaluate.subject import Subject, open_data, take
+    from modashift.evaluate.subject import Subject, open_data
     from modashift.predictor import load
 
     predictor = load(config.run)
@@ -57,7 +57,7 @@ def explain(argv: list[str]) -> dict[str, Any]:
             dataset = predictor.dataset([config.text])
     else:
         dataset = open_data(config.run, config.data)
-        dataset = take(dataset, [_row(list(dataset.ids), config.id, dataset.name)])
+        dataset = dataset.take([_row(list(dataset.ids), config.id, dataset.name)])
     name = config.id or "text"
     try:
         found = explaining.explain(Subject.of(predictor, dataset), config.layers, config.top, config.draws, config.seed)

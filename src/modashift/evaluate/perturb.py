@@ -16,7 +16,7 @@ from torch import Tensor
 
 from modashift.batch import Batch, Seq
 from modashift.data.dataset import Dataset, Feature
-from modashift.evaluate.subject import Change, Subject, take
+from modashift.evaluate.subject import Change, Subject
 from modashift.preprocess import Preprocessor
 
 __all__ = [
@@ -209,7 +209,7 @@ def units(dataset: Dataset) -> NDArray[np.int64]:
 
 def rebuilt(dataset: Dataset, rows: Sequence[int] | NDArray[np.intp], edits: Sequence[Edit]) -> Dataset:
     """The utterances `rows` with other words, as a data set of their own."""
-    part, counts = take(dataset, rows), units(dataset)
+    part, counts = dataset.take(rows), units(dataset)
     by_step = "linguistic" in dataset.features and dataset.features["linguistic"].alignment == "frame"
     words, features = list(part.words), {}
     for k, edit in enumerate(edits):

@@ -1,7 +1,7 @@
 """A trained model beside data made ready for it: what explaining, embedding and disturbing have in common."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -9,14 +9,15 @@ import torch
 from numpy.typing import NDArray
 
 from modashift.batch import Batch
-from modashift.data.dataset import Dataset, Feature
+from modashift.data.dataset import Dataset
 from modashift.errors import DataError
 from modashift.models.base import Output
 from modashift.predictor import Predictor
 from modashift.preprocess import Encoded
 from modashift.train.batching import evaluation_batches
+from modashift.train.setup import run_data
 
-__all__ = ["Change", "Subject", "open_data", "open_subject", "short_names", "take"]
+__all__ = ["Change", "Subject", "open_data", "open_subject", "short_names"]
 
 Change = Callable[[Batch], Batch]
 """What is done to a batch before the model sees it; ``batch.index`` holds rows of the subject's data set."""
@@ -99,25 +100,6 @@ class Subject:
         return found[self.rows]
 
 
-def take(dataset: Dataset, rows: Sequence[int] | NDArray[np.intp]) -> Dataset:
-    """Some utterances of a data set, in the order given; a row may be taken more than once."""
-    rows = [int(r) for r in rows]
-    features = {
-        m: replace(Feature.pack([f[r] for r in rows], f.dim), alignment=f.alignment, columns=f.columns)
-        for m, f in dataset.features.items()
-    }
-    return replace(
-        dataset,
-        ids=[dataset.ids[r] for r in rows],
-        groups=[dataset.groups[r] for r in rows],
-        splits=dataset.splits[rows],
-        labels=dataset.labels[rows],
-        texts=[dataset.texts[r] for r in rows],
-        words=[tuple(dataset.words[r]) for r in rows],
-        features=features,
-    )
-
-
 def open_data(run: str, data: str | None) -> Dataset:
     """A data file, or where none is given the run's own data with its splits as declared for it.
 
@@ -125,9 +107,7 @@ def open_data(run: str, data: str | None) -> Dataset:
         ModashiftError: where the run does not know its data, or they cannot be read.
     """
     if data is None:
-        from modashift.commands import _own_data
-
-        return _own_data(Path(run))  # type: ignore[no-any-return]
+        return run_data(Path(run))
     from modashift.data.open import open_dataset
 
     return open_dataset(data)

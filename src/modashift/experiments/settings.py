@@ -75,7 +75,7 @@ def settle(
 
 @cache
 def _parser(model: str) -> Any:
-    from modashift.commands import train_parser
+    from modashift.train.options import train_parser
 
     parser = train_parser(model)
     parser.exit_on_error = False

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from modashift.batch import Batch, Seq, masked_mean
 
-__all__ = ["Projector", "SequenceEncoder", "TaskLoss", "compact", "task_loss", "vectors"]
+__all__ = ["Projector", "SequenceEncoder", "TaskLoss", "compact", "last_step", "task_loss", "vectors"]
 
 TaskLoss = Literal["l1", "mse"]
 
@@ -37,6 +37,13 @@ def compact(seq: Seq) -> Seq:
     mask = seq.mask.gather(1, order)
     values = seq.values.gather(1, order.unsqueeze(-1).expand_as(seq.values))
     return Seq(values * mask.unsqueeze(-1), mask)
+
+
+def last_step(states: Tensor, real: Tensor) -> Tensor:
+    """Last real of the states (B, T, H), real steps first in (B, T); zero for an utterance without one."""
+    last = real.sum(1).clamp(min=1) - 1  # (B,)
+    state = states.gather(1, last.view(-1, 1, 1).expand(-1, 1, states.shape[-1])).squeeze(1)
+    return state * real.any(1, keepdim=True)
 
 
 class SequenceEncoder(nn.Module):

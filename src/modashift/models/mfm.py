@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from modashift.batch import Batch
 from modashift.models.base import Model, Output
-from modashift.models.layers import TaskLoss, task_loss
-from modashift.models.mfn import Aligned, Memory, MemoryOptions, Sizes, align, last_step, mlp, unroll
+from modashift.models.layers import TaskLoss, last_step, task_loss
+from modashift.models.mfn import Aligned, Memory, MemoryOptions, Sizes, align, mlp, unroll
 
 __all__ = ["MFM", "Bandwidth", "FactorMemory", "Weights", "mmd"]
 

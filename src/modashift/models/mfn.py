@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from modashift.batch import Batch
 from modashift.models.base import Model, Output
-from modashift.models.layers import TaskLoss, task_loss, vectors
+from modashift.models.layers import TaskLoss, last_step, task_loss, vectors
 
-__all__ = ["MFN", "Aligned", "Memory", "MemoryOptions", "Sizes", "align", "last_step", "mlp", "unroll"]
+__all__ = ["MFN", "Aligned", "Memory", "MemoryOptions", "Sizes", "align", "mlp", "unroll"]
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,6 @@ def align(batch: Batch, sizes: Mapping[str, int]) -> Aligned:
     values = {m: v.masked_fill(~masks[m].unsqueeze(-1), 0) for m, v in values.items()}
     values = {m: v.take_along_dim(order.unsqueeze(-1), dim=1) for m, v in values.items()}
     return Aligned(values, {m: mask.gather(1, order) for m, mask in masks.items()}, real.gather(1, order))
-
-
-def last_step(states: Tensor, real: Tensor) -> Tensor:
-    """Last real of the states (B, T, H), real steps first in (B, T); zero for an utterance without one."""
-    last = real.sum(1).clamp(min=1) - 1  # (B,)
-    state = states.gather(1, last.view(-1, 1, 1).expand(-1, 1, states.shape[-1])).squeeze(1)
-    return state * real.any(1, keepdim=True)
 
 
 def mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from modashift.batch import Batch, Seq, masked_mean
 from modashift.models.base import Model, Output
-from modashift.models.layers import TaskLoss, compact, task_loss, vectors
+from modashift.models.layers import TaskLoss, compact, last_step, task_loss, vectors
 
 __all__ = ["RAVEN", "NonverbalEncoder", "WordShift"]
 
@@ -34,7 +34,7 @@ class NonverbalEncoder(nn.Module):
         """Encode words × frames (N, T, D) → (N, hidden_size)."""
         frames = compact(frames)
         states, _ = self.lstm(self.project(self.dropout(frames.values)))  # padding comes last: a forward LSTM is blind
-        return last(states, frames.mask)
+        return last_step(states, frames.mask)
 
 
 class WordShift(nn.Module):
@@ -169,7 +169,7 @@ class RAVEN(Model):
             embeddings[m] = masked_mean(states[m], frames.mask.any(-1) & words.mask)
         shifted = words.values + self.shift(words.values, states)
         read, _ = self.lstm(self.dropout(shifted))
-        embeddings = {"linguistic": last(read, words.mask), **embeddings}
+        embeddings = {"linguistic": last_step(read, words.mask), **embeddings}
         return Output(self.head(embeddings["linguistic"]).squeeze(-1), embeddings)
 
     def _frames(self, batch: Batch, modality: str, size: int, shape: torch.Size, order: Tensor) -> Seq:
@@ -190,9 +190,3 @@ class RAVEN(Model):
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Mean squared error, or as ``task_loss`` says."""
         return task_loss(self.task_loss, output.prediction, batch.label)
-
-
-def last(states: Tensor, mask: Tensor) -> Tensor:
-    """State at the last real step, real ones in front: (N, T, D), (N, T) → (N, D); zero where there is none."""
-    end = (mask.sum(1) - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[-1])
-    return states.gather(1, end).squeeze(1) * mask.any(1, keepdim=True)

@@ -13,7 +13,7 @@ from modashift.models.base import Model, Output
 from modashift.models.bert import Pooling
 from modashift.models.cmsbert import require_modalities
 from modashift.models.encoder import ShiftedEncoder
-from modashift.models.layers import compact, task_loss, vectors
+from modashift.models.layers import compact, last_step, task_loss, vectors
 
 __all__ = ["Distance", "SelfMM", "UnimodalLabels"]
 
@@ -96,9 +96,7 @@ class LastState(nn.Module):
         """Encode (B, T, D) → (B, output_size); an utterance without a real step has state zero."""
         seq = compact(seq)
         states, _ = self.lstm(seq.values)  # padding comes last and cannot touch what is before it
-        lengths = seq.mask.sum(1)
-        last = states[torch.arange(len(states), device=states.device), lengths.clamp(min=1) - 1]  # (B, hidden)
-        result: Tensor = self.linear(self.dropout(last * (lengths > 0).unsqueeze(-1)))
+        result: Tensor = self.linear(self.dropout(last_step(states, seq.mask)))
         return result
 
 

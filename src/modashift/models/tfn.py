@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from modashift.batch import Batch, masked_mean
 from modashift.models.base import Model, Output
-from modashift.models.layers import TaskLoss, compact, task_loss, vectors
-from modashift.models.mfn import last_step
+from modashift.models.layers import TaskLoss, compact, last_step, task_loss, vectors
 
 __all__ = ["TFN", "PresentBatchNorm", "tensor_fusion"]
 

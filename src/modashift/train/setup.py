@@ -21,7 +21,7 @@ from modashift.models.base import FROM_DATA, Model
 from modashift.preprocess import Encoded, Preprocessor
 from modashift.train.args import DataArgs, TrainArgs
 
-__all__ = ["Setup", "load_splits", "prepare", "typed_options", "warm_start"]
+__all__ = ["Setup", "load_splits", "prepare", "run_data", "typed_options", "warm_start"]
 
 
 @dataclass
@@ -75,6 +75,22 @@ def load_splits(args: DataArgs, dataset: Dataset | None = None) -> Dataset:
                 + ("; carve one out of train with --validation 0.15" if split == "dev" else "")
             )
     return dataset
+
+
+def run_data(run: Path) -> Dataset:
+    """Data of a finished or interrupted run, with their splits as declared for it.
+
+    Raises:
+        ModashiftError: where the folder is no run's, or the data are not there any more.
+    """
+    import yaml
+
+    path = run / "config.yaml"
+    if not path.is_file():
+        raise ModashiftError(f"{run} is no run folder, so its data are not known: give --data FILE")
+    stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+    # An option that is newer than the run stood at its default.
+    return load_splits(DataArgs(**{f.name: stored[f.name] for f in fields(DataArgs) if f.name in stored}))
 
 
 def prepare(

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from modashift.atomic import write_atomic
-from modashift.data.dataset import Dataset, Feature
+from modashift.data.dataset import Dataset
 from modashift.errors import ModashiftError
 from modashift.experiments.settings import Settings
 from modashift.train.args import DataArgs
@@ -83,30 +82,7 @@ def development(data: DataArgs, dataset: Dataset | None = None) -> tuple[Dataset
     dataset = load_splits(data, dataset)
     rows = np.flatnonzero(np.isin(dataset.splits, ("train", "dev")))
     plain = replace(data, validation=None, dev_as_test=False, folds=None, fold=1, leave_out=None)
-    return _subset(dataset, rows), plain
-
-
-def _subset(dataset: Dataset, rows: NDArray[np.intp]) -> Dataset:
-    features = {}
-    for name, feature in dataset.features.items():
-        if len(rows) and rows[-1] - rows[0] + 1 == len(rows):  # in one piece: a view, which matters for large stores
-            offsets = feature.offsets[rows[0] : rows[-1] + 2]
-            values, offsets = feature.values[offsets[0] : offsets[-1]], offsets - offsets[0]
-        else:
-            packed = Feature.pack([feature[int(i)] for i in rows], feature.dim)
-            values, offsets = packed.values, packed.offsets
-        features[name] = Feature(values, offsets, feature.alignment, feature.columns)
-    return Dataset(
-        name=dataset.name,
-        ids=[dataset.ids[i] for i in rows],
-        groups=[dataset.groups[i] for i in rows],
-        splits=dataset.splits[rows],
-        labels=dataset.labels[rows],
-        texts=[dataset.texts[i] for i in rows],
-        words=[dataset.words[i] for i in rows],
-        features=features,
-        provenance=dataset.provenance,
-    )
+    return dataset.take(rows), plain
 
 
 def open_study(plan: Plan) -> "Study":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from modashift.errors import ModashiftError
 from modashift.models import MODELS
+from modashift.train.options import add_settings, check_name, shipped_configs, value_of
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -23,16 +24,12 @@ def _parser(model: str) -> "ArgumentParser":
     from jsonargparse import ArgumentParser
 
     from modashift.models import get_model
-    from modashift.models.base import FROM_DATA
-    from modashift.train.args import DataArgs, TrainArgs
 
     cls = get_model(model)
     parser = ArgumentParser(
         prog=f"modashift tune {model}",
         description=f"Search settings of {cls.title} on dev. The test split is taken out of the data first.",
     )
-    parser.add_argument("--config", action="config", help="YAML file of settings that are not searched")
-    parser.add_argument("--name", default=model, help="model the configuration is for (checked)")
     parser.add_argument("--study", type=str, required=True, help="folder of the study; an existing one is continued")
     parser.add_argument("--trials", type=int, required=True, help="in total, over all calls and workers")
     parser.add_argument("--timeout", type=float | None, default=None, help="begin no trial after so many seconds")
@@ -41,9 +38,7 @@ def _parser(model: str) -> "ArgumentParser":
     parser.add_argument("--sampler_seed", type=int, default=0, help="of the choice of values")
     parser.add_argument("--prune", type=bool, default=True, help="end bad trials early")
     parser.add_argument("--keep_weights", type=bool, default=False, help="keep the weights of every trial")
-    parser.add_class_arguments(DataArgs)
-    parser.add_class_arguments(TrainArgs)
-    parser.add_class_arguments(cls, "model", skip=set(FROM_DATA))
+    add_settings(parser, model, "YAML file of settings that are not searched")
     return parser
 
 
@@ -60,12 +55,10 @@ def tune(argv: list[str]) -> dict[str, Any] | None:
         import optuna  # noqa: F401
     except ImportError as error:
         raise ModashiftError("tuning needs optuna: pip install 'modashift[tune]'") from error
-    from modashift.commands import _check_name, _shipped_configs, _value_of
-
-    name, rest = argv[0], _shipped_configs(argv[1:])
+    name, rest = argv[0], shipped_configs(argv[1:])
     parser = _parser(name)
-    if (given := _value_of("--config", rest)) and Path(given).is_file():
-        _check_name(Path(given), name)
+    if (given := value_of("--config", rest)) and Path(given).is_file():
+        check_name(Path(given), name)
     plan, config = _plan(name, parser.parse_args(rest))
     deadline = None if config["timeout"] is None else time.time() + config["timeout"]
     if config["workers"] > 1:
