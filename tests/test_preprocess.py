@@ -97,3 +97,17 @@ def test_save_and_load(preprocessor, tmp_path):
         assert torch.equal(left.features["acoustic"].values, right.features["acoustic"].values)
     assert again.columns == {"acoustic": ["a", "b"]}
     assert again.max_length == 20
+
+
+def test_plain_words_are_read_like_the_written_ones(preprocessor, tmp_path):
+    plain = replace(preprocessor, plain_words=True)
+    spoken = dataset("word", [[[1, 2]] * 4, [[5, 6]]], [("GOOD", "--", "story", "!"), ("good",)])
+    batch = batch_of(plain, spoken)
+    assert batch.text.word[0].tolist() == [-1, 0, 2, -1], (
+        "words without a letter have no piece, the others their number"
+    )
+    assert torch.equal(
+        batch.text.ids[0], batch_of(preprocessor, dataset("word", [[], []], [("good", "story"), ()])).text.ids[0]
+    )
+    plain.save(tmp_path)
+    assert Preprocessor.load(tmp_path).plain_words

@@ -16,6 +16,7 @@ from modashift.data.dataset import Dataset
 from modashift.data.normalise import Normaliser
 from modashift.errors import DataError
 from modashift.linguistic import WordVectors
+from modashift.spelling import plain_word
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -56,6 +57,7 @@ class Preprocessor:
             pieces) or one a ``word``.
         vectors: where word vectors come from, for models that read words as vectors.
         aligned: whether the model needs all sequences padded to one length, so that step k is the same in each.
+        plain_words: whether words lose case and punctuation before they are cut into pieces; see `plain_word`.
     """
 
     tokenizer: "PreTrainedTokenizerBase | None"
@@ -67,6 +69,7 @@ class Preprocessor:
     steps: Literal["piece", "word"] = "piece"
     vectors: WordVectors | None = None
     aligned: bool = False
+    plain_words: bool = False
 
     def complete(self, dataset: Dataset) -> Dataset:
         """Check the features of some data and leave the model's, with word vectors added where it reads them.
@@ -81,7 +84,7 @@ class Preprocessor:
 
     def encode(self, dataset: Dataset) -> Encoded:
         """Tokenise every utterance, word by word, cutting at `max_length`."""
-        words = [list(w) for w in dataset.words]
+        words = [[plain_word(w) for w in own] if self.plain_words else list(own) for own in dataset.words]
         if not words:
             return Encoded([], [], np.zeros(0, dtype=np.int64))
         if self.tokenizer is None:
@@ -219,6 +222,7 @@ class Preprocessor:
             "max_length": self.max_length,
             "steps": self.steps,
             "aligned": self.aligned,
+            "plain_words": self.plain_words,
             "vectors": None if self.vectors is None else self.vectors.save(folder),
         }
         (folder / FILE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")

@@ -19,7 +19,7 @@ from modashift.models import MODELS, get_model
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.batching import evaluation_batches, training_batches
 from modashift.train.command import train
-from modashift.train.loop import rate
+from modashift.train.loop import make_optimizer, rate
 from support import toy_dataset
 
 DATA = DataArgs(data="toy")
@@ -169,6 +169,20 @@ def test_warm_start_takes_over_what_fits(tmp_path, args):
     assert any("taken over" in note for note in setup.notes)
     with pytest.raises(ModashiftError, match=r"no model\.safetensors"):
         prepare("bert", {}, DATA, replace(args, init=str(tmp_path)), toy_dataset())
+    plain = replace(DATA, plain_words=True)
+    setup = prepare("bert", {}, plain, replace(args, init=str(tmp_path / "first")), toy_dataset())
+    assert any("plain_words false, this run has true" in note for note in setup.notes)
+    with pytest.raises(ModashiftError, match="plain_words is for models that read word pieces; mfn"):
+        prepare("mfn", {}, plain, args, toy_dataset())
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("adam", torch.optim.Adam)])
+def test_adam_is_fused(args, name, kind):
+    optimizer = make_optimizer(
+        [{"params": [torch.nn.Parameter(torch.ones(2))], "lr": 1.0}], replace(args, optimizer=name)
+    )
+    assert type(optimizer) is kind
+    assert optimizer.param_groups[0]["fused"]
 
 
 def test_clear_errors(tmp_path, args):

@@ -26,6 +26,8 @@ class DataArgs:
         features: modalities to use (visual, acoustic); all the data have where not given.
         replace_nonfinite: replace NaN and infinite feature values by 0 instead of refusing the file.
         max_length: most word pieces of an utterance, special tokens included.
+        plain_words: give word pieces the words as speech has them: lower case, without punctuation, contractions with
+            their apostrophe (DIDNT becomes didn't), so that transcripts and written sentences look alike.
         text: where word vectors come from, for models that read the words as vectors: ``encoder`` (states of the
             backbone, frozen), ``glove`` (a file of word vectors), ``given`` (linguistic features of the data), or
             ``auto`` (given where the data have them, glove where a file is named, else encoder).
@@ -45,6 +47,7 @@ class DataArgs:
     features: list[str] | None = None
     replace_nonfinite: bool = False
     max_length: int = 50
+    plain_words: bool = False
     text: Literal["auto", "encoder", "glove", "given"] = "auto"
     glove: str | None = None
     text_layer: int = -1

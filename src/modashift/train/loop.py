@@ -24,7 +24,7 @@ from modashift.train.progress import Reporter
 from modashift.train.runs import RunFolder
 from modashift.train.setup import Setup
 
-__all__ = ["fit", "predict_rows", "rate"]
+__all__ = ["fit", "make_optimizer", "predict_rows", "rate"]
 
 HIGHER_IS_BETTER = {"corr", "acc2_has0", "acc2_non0", "acc7"}
 

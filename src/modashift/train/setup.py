@@ -1,6 +1,7 @@
 """From arguments to a model with its data: everything that happens before the first step."""
 
 import inspect
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import islice
@@ -117,6 +118,8 @@ def prepare(
         wanted = tuple(m for m in wanted if m in dataset.features)
     backbone, vectors = None, None
     if cls.text == "vectors":
+        if data.plain_words:
+            raise ModashiftError(f"plain_words is for models that read word pieces; {name} reads words as vectors")
         given = ("linguistic",) if "linguistic" in dataset.features else ()
         dataset = dataset.keep_features((*given, *wanted))
         vectors, said = choose(
@@ -148,6 +151,7 @@ def prepare(
         steps=cls.steps,
         vectors=vectors,
         aligned=cls.aligned,
+        plain_words=data.plain_words,
     )
     encoded = preprocessor.encode(dataset)
     cut = int((encoded.lengths >= data.max_length).sum())
@@ -166,8 +170,17 @@ def prepare(
     if missing:
         notes.append(f"{missing} utterances without a label are left out")
     if args.init:
-        notes.append(warm_start(model, Path(args.init)))
+        notes += [warm_start(model, Path(args.init)), *_other_words(preprocessor, Path(args.init))]
     return setup
+
+
+def _other_words(preprocessor: Preprocessor, run: Path) -> list[str]:
+    """A note where a run to start from saw its words in another form."""
+    path = run / "preprocessor.json"
+    before = json.loads(path.read_text(encoding="utf-8")).get("plain_words", False) if path.is_file() else False
+    if before == preprocessor.plain_words:
+        return []
+    return [f"{run} was trained with plain_words {str(before).lower()}, this run has {str(not before).lower()}"]
 
 
 def require_aligned(name: str, dataset: Dataset, text: str) -> None:
