@@ -39,7 +39,9 @@ def one(model: str, video: str, seed: int, data: str, runs: str, precision: str 
     run = Path(runs) / model / f"{video}-{seed}"
     recipe, options = RECIPES.get(model, ({}, {}))
     base = VECTORS if get_model(model).text == "vectors" else PIECES
-    args = TrainArgs(**{**base, **recipe, "seed": seed, "threads": 1, "tensorboard": False, "precision": precision})
+    args = TrainArgs(
+        **{**base, **recipe, "seed": seed, "threads": 1, "tensorboard": False, "save_every": 0, "precision": precision}
+    )
     split = DataArgs(data, leave_out=video, validation=0.15)
     results = train(model, split, run, args, options, resume=True, silent=True)
     for name in ("model.safetensors", "tokenizer.json", "word_vectors.npz"):

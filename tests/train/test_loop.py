@@ -20,6 +20,7 @@ from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.batching import evaluation_batches, training_batches
 from modashift.train.command import train
 from modashift.train.loop import make_optimizer, rate
+from modashift.train.runs import RunFolder
 from support import toy_dataset
 
 DATA = DataArgs(data="toy")
@@ -144,6 +145,15 @@ def test_an_existing_run_is_not_overwritten(tmp_path, args):
     before = (tmp_path / "run/model.safetensors").stat().st_mtime_ns
     assert run(tmp_path, args, resume=True)["best_epoch"] >= 1
     assert (tmp_path / "run/model.safetensors").stat().st_mtime_ns == before
+
+
+def test_without_state_an_interrupted_run_starts_over(tmp_path, args, monkeypatch):
+    monkeypatch.setattr(RunFolder, "save_state", lambda *_: pytest.fail("the state was saved"))
+    short = replace(args, save_every=0)
+    once = run(tmp_path, short)
+    (tmp_path / "run/results.json").unlink()  # as if killed at the very end
+    assert run(tmp_path, short, resume=True) == once
+    assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == once["epochs"]
 
 
 @pytest.mark.parametrize("precision", ["bf16"])

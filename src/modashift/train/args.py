@@ -86,7 +86,8 @@ class TrainArgs:
         compile: run the model through torch.compile.
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads of torch; its own choice where not given.
-        save_every: also save the state every so many steps within an epoch (each epoch is saved anyhow).
+        save_every: also save the state every so many steps within an epoch (each epoch is saved anyhow); 0 never
+            saves it, so that a short run wastes no time on it and starts over where it is interrupted.
         tensorboard: write TensorBoard logs beside metrics.jsonl.
     """
 

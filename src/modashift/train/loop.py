@@ -168,7 +168,8 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
             if better:
                 run.save_weights(kept.state_dict())
             report.epoch(line, args.select)
-        save()
+        if args.save_every != 0:
+            save()
     report.stop()
     return {"best_epoch": now["best_epoch"], "epochs": now["epoch"], "select": f"dev {args.select}"}
 

@@ -23,6 +23,9 @@ from modashift.train.args import DataArgs, TrainArgs
 __all__ = ["RunFolder"]
 
 
+FREE = {"save_every", "tensorboard"}  # may change when a run is resumed: nothing that is learnt depends on them
+
+
 class RunFolder:
     """One run on disk.
 
@@ -73,7 +76,7 @@ class RunFolder:
         differ = [
             f"{key} was {before.get(key)!r}, now {now.get(key)!r}"
             for key in sorted({*before, *now})
-            if before.get(key) != now.get(key)
+            if before.get(key) != now.get(key) and key not in FREE
         ]
         if differ:
             raise ModashiftError(
