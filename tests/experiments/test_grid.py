@@ -128,9 +128,19 @@ def test_what_is_wrong_is_said(tmp_path, change, message):
 
 
 def test_there_are_shipped_experiments():
-    assert declare.shipped() == ["hyperparameters", "table1", "table2", "table2-small", "table3", "table3-small"]
+    assert declare.shipped() == [
+        "hyperparameters",
+        "planted",
+        "table1",
+        "table2",
+        "table2-small",
+        "table3",
+        "table3-small",
+    ]
     assert declare.find("table2") == declare.folder() / "table2.yaml"
-    with pytest.raises(ModashiftError, match="neither a file nor shipped; shipped are hyperparameters, table1"):
+    with pytest.raises(
+        ModashiftError, match="neither a file nor shipped; shipped are hyperparameters, planted, table1"
+    ):
         declare.find("table9")
 
 

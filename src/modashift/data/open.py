@@ -12,7 +12,7 @@ from modashift.data.tables import SUFFIXES, read_table
 from modashift.data.validate import check, replace_nonfinite
 from modashift.errors import DataError
 
-__all__ = ["FORMATS", "detect", "open_dataset"]
+__all__ = ["FORMATS", "NAMED", "detect", "open_dataset"]
 
 # Data sets anybody can fetch, by name.
 RATED: dict[str, tuple[Literal["movie", "product"], ...]] = {
@@ -20,6 +20,9 @@ RATED: dict[str, tuple[Literal["movie", "product"], ...]] = {
     "reviews-movie": ("movie",),
     "reviews-product": ("product",),
 }
+# Data sets drawn from a model, by name: nothing is fetched for them.
+PLANTED: dict[str, Literal["elsewhere", "own"]] = {"planted": "elsewhere", "planted-own": "own"}
+NAMED = (*RATED, *PLANTED)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -50,7 +53,8 @@ def open_dataset(
     """Open a data set in any layout of the field.
 
     Args:
-        path: store, file or folder; or ``reviews``, ``reviews-movie``, ``reviews-product``: rated sentences, fetched.
+        path: store, file or folder; or ``reviews``, ``reviews-movie``, ``reviews-product``: rated sentences, fetched;
+            or ``planted``, ``planted-own``: made-up data, see `modashift.data.planted`.
         format: one of `FORMATS`; recognised by content where not given.
         replace_nonfinite: put 0 for NaN and infinite feature values and count them in the provenance, instead of
             refusing the file.
@@ -84,9 +88,13 @@ def read(path: Path, format: str | None = None, **options: Any) -> Dataset:
             from modashift.data.reviews import load_reviews
 
             return load_reviews(RATED[str(path)])
+        if str(path) in PLANTED and format is None:
+            from modashift.data.planted import planted_dataset
+
+            return planted_dataset(PLANTED[str(path)])
         raise DataError(
             f"there is no file or folder {path}; besides files, {', '.join(RATED)} name the human-rated sentences that "
-            "are fetched with pip"
+            f"are fetched with pip, and {', '.join(PLANTED)} made-up data"
         )
     content = None
     if format is None:
