@@ -33,11 +33,13 @@ def make_run(
     finished: bool = True,
     config: dict[str, Any] | None = None,
     shared: float = 0.6,
+    options: dict[str, Any] | None = None,
 ) -> Path:
     """Write a run: predictions are 0.8 of the gold score plus noise, a part of which all seeds of a model share."""
     sizes = sizes or SPLITS
     folder.mkdir(parents=True)
-    given = {"name": model, "data": "no/such/file.pkl", "seed": seed, "validation": 0.15, **(config or {}), "model": {}}
+    given = {"name": model, "data": "no/such/file.pkl", "seed": seed, "validation": 0.15, **(config or {})}
+    given["model"] = options or {}
     (folder / "config.yaml").write_text(yaml.safe_dump(given))
     (folder / "environment.json").write_text("{}")
     gold = gold_scores(sizes)
@@ -84,9 +86,9 @@ def make_experiment(
 ) -> Path:
     """An experiment folder: by row, its model and the noise of its predictions."""
     root.mkdir(parents=True, exist_ok=True)
-    (root / "experiment.yaml").write_text(
-        yaml.safe_dump({"title": "Made up", "rows": {r: {} for r in rows}}, sort_keys=False)
-    )
+    declared = {r: {"model": model} for r, (model, _) in rows.items()}
+    declaration = {"title": "Made up", "data": {data: {}}, "seeds": list(seeds), "rows": declared}
+    (root / "experiment.yaml").write_text(yaml.safe_dump(declaration, sort_keys=False))
     for row, (model, noise) in rows.items():
         for seed in seeds:
             make_run(root / "runs" / row / data / str(seed), model, seed, noise, **options)

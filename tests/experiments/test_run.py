@@ -1,10 +1,6 @@
 import json
 import os
-import random
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -147,44 +143,6 @@ def test_command_line(declared, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "broken/toy/2: ModashiftError: --init nowhere" in said
     assert "0 runs made, 1 failed" in said
-
-
-@pytest.mark.slow
-def test_killed_at_random_times_it_ends_as_one_never_killed(declared, tmp_path):
-    """SIGKILL to the whole call, several times, at moments nobody chose; then every run equals an undisturbed one's."""
-    longer = ["--set", "train.epochs=6", "train.save_every=1"]
-
-    def start(out):
-        command = [sys.executable, "-m", "modashift", "experiment", "run", str(declared), "--out", str(tmp_path / out)]
-        return subprocess.Popen(
-            [*command, *longer, "--threads", "1", "--keep-weights", "false"],
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-
-    def written():
-        return sum(p.stat().st_mtime_ns for p in (tmp_path / "killed").glob("runs/*/*/*/state.pt"))
-
-    whole = start("whole")
-    assert whole.wait(timeout=600) == 0
-    chance = random.Random(3)
-    for attempt in range(3):
-        before, process = written(), start("killed")
-        while attempt > 0 and process.poll() is None and written() == before:  # the first kill hits the start-up
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0.5, 3) if attempt == 0 else chance.uniform(0, 0.5))
-        assert process.poll() is None, "it finished before it could be killed: train longer"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert start("killed").wait(timeout=600) == 0
-    found = sorted(p.relative_to(tmp_path / "whole") for p in (tmp_path / "whole").glob("runs/*/*/*"))
-    assert len(found) == 4
-    for run in found:
-        for file in FILES:
-            assert (tmp_path / "killed" / run / file).read_bytes() == (tmp_path / "whole" / run / file).read_bytes(), (
-                run
-            )
-    assert not (tmp_path / "killed" / "failures.jsonl").exists()
 
 
 def test_the_time_left_is_told_from_finished_runs(declared):

@@ -1,15 +1,23 @@
 """The numbers of a report."""
 
+import inspect
+import shutil
+from importlib import resources
+
 import numpy as np
 import pytest
+import yaml
 
 from made_runs import SPLITS, make_experiment, make_run, make_texts
 from modashift.errors import ModashiftError
 from modashift.evaluate.metrics import regression_metrics
-from modashift.evaluate.results import read_results
+from modashift.evaluate.results import Results, read_results
 from modashift.evaluate.statistics import holm, mcnemar
+from modashift.models import MODELS, get_model
 from modashift.report.build import Options, build
-from modashift.report.published import published_for
+from modashift.report.published import System, published_for, system_of
+from modashift.report.render_html import render_html
+from modashift.report.render_text import absent, facts, render_markdown
 
 ROWS = {"bert": ("bert", 1.3), "cmsbert": ("cmsbert", 0.7), "clr, no EMA": ("cmsbert-clr", 0.69)}
 QUICK = Options(bootstrap=300)
@@ -166,13 +174,108 @@ def test_texts_come_from_the_data_where_these_are_there(tmp_path, table):
 
 
 def test_published_numbers_have_their_four_facts():
-    found = published_for("CMU-MOSI train+dev", ["cmsbert-clr", "misa", "bert"])
-    clr = next(p for p in found if p.model == "cmsbert-clr")
+    found = published_for("CMU-MOSI train+dev", [System("cmsbert-clr"), System("misa"), System("bert")])
+    clr = next(p for p in found if p.system.model == "cmsbert-clr")
     assert (clr.metrics["mae"], clr.metrics["acc2_non0"], clr.test) == (0.708, pytest.approx(0.8656), "685")
-    assert {p.source for p in found if p.model == "misa"} >= {"MMSA, result-stat.md"}
+    assert {p.source for p in found if p.system.model == "misa"} >= {"MMSA, result-stat.md"}
     assert all(p.variant and p.test and p.runs and p.selection for p in found)
-    assert not [p for p in found if "without" in p.label]
-    assert [p.label for p in published_for("mosi", ["cmsbert-clr"] * 2) if "without" in p.label]
-    mosei = published_for("mosei", ["mult"])
+    assert not [p for p in found if p.system.departures]
+    mosei = published_for("mosei", [System("mult")])
     assert [p.metrics["mae"] for p in mosei] == [0.58, 0.559]
-    assert published_for("reviews", ["bert"]) == []
+    assert published_for("reviews", [System("bert")]) == []
+
+
+def test_what_the_paper_printed_of_the_ablations():
+    """Table III of Kim and Kim: the whole system, without moving average, without label smoothing, without both."""
+    printed = {(): 0.708, ("without EMA",): 0.709, ("without LS",): 0.721, ("without EMA", "without LS"): 0.730}
+    found = published_for("mosi", [System("cmsbert-clr", departures) for departures in printed])
+    assert {p.system.departures: p.metrics["mae"] for p in found} == printed
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "config", "departures"),
+    [
+        ("cmsbert-clr", {}, {}, ()),
+        ("cmsbert-clr", {"loss_momentum": 0.99, "target_weight": 0.9, "initial_weight": 0.01}, {}, ()),
+        ("cmsbert-clr", {"loss_momentum": 1.0}, {}, ("without EMA",)),
+        ("cmsbert-clr", {"loss_momentum": 1, "target_weight": 1.0}, {}, ("without EMA", "without LS")),
+        ("cmsbert-clr", {"contrastive": False}, {}, ("without contrastive losses",)),
+        ("cmsbert", {"shift": {"context_window": 0}}, {}, ("narrower context",)),
+        ("cmsbert", {"shift": {"context_window": None, "activation": "tanh"}}, {}, ()),
+        ("cmsbert", {"layers": [1, 2]}, {}, ("other layers shifted",)),
+        ("cmsbert-1", {"layers": "first"}, {}, ()),
+        ("cmsbert-1", {"layers": "all"}, {}, ("other layers shifted",)),
+        ("mag-bert", {"beta": 0.1}, {}, ()),
+        ("mag-bert", {"beta": 0.0}, {}, ("gate shut",)),
+        ("mult", {}, {"features": ["visual", "acoustic"]}, ()),
+        ("mult", {}, {"features": ["visual"]}, ("visual features only",)),
+        ("cmsbert", {}, {"features": []}, ("words alone",)),
+        ("bert", {}, {"features": []}, ()),
+        ("bert", {}, {"init": "runs/reviews"}, ("warm-started",)),
+    ],
+)
+def test_a_row_is_known_by_what_it_leaves_out(tmp_path, model, options, config, departures):
+    make_run(tmp_path / "r-1", model, 1, options=options, config=config)
+    assert system_of(read_results([tmp_path]).runs) == System(model, departures)
+
+
+def test_every_rule_and_every_published_line_can_apply():
+    """Names of models and options in the file of published numbers are those of the code."""
+    content = yaml.safe_load(resources.files("modashift.report").joinpath("published.yaml").read_text())
+    names = {rule["name"] for rule in content["departures"]}
+    for rule in content["departures"]:
+        for model in rule["models"]:
+            option, _, field = rule["option"].partition(".")
+            default = inspect.signature(get_model(model)).parameters[option].default
+            value = getattr(default, field) if field else default
+            assert (value not in rule["is"]) if "is" in rule else (value in rule["is not"]), rule
+    for line in content["numbers"]:
+        assert line["model"] in MODELS
+        assert set(line.get("departures", ())) <= names
+
+
+def test_a_row_stands_beside_the_numbers_of_its_own_system_only(tmp_path):
+    rows = {"clr": ("cmsbert-clr", 0.7), "no-ema": ("cmsbert-clr", 0.7), "no-contrast": ("cmsbert-clr", 0.7)}
+    root = make_experiment(tmp_path, {"clr": rows["clr"]}, seeds=(1,))
+    make_run(root / "runs" / "no-ema" / "mosi" / "1", "cmsbert-clr", 1, options={"loss_momentum": 1.0})
+    make_run(root / "runs" / "no-contrast" / "mosi" / "1", "cmsbert-clr", 1, options={"contrastive": False})
+    report = build(read_results([root]), QUICK)
+    assert [line[0] for line in facts(report, report.tables[0])] == [
+        "clr",
+        "CMSBERT-CLR (B)",
+        "no-contrast (cmsbert-clr, without contrastive losses)",
+        "no-ema (cmsbert-clr, without EMA)",
+        "CMSBERT-CLR without EMA",
+    ]
+    alone = make_run(tmp_path / "alone" / "no-ema-1", "cmsbert-clr", 1, data="mosi", options={"loss_momentum": 1.0})
+    assert [p.label for p in build(read_results([alone]), QUICK).tables[0].published] == ["CMSBERT-CLR without EMA"]
+
+
+def test_declared_runs_that_are_not_there_are_counted(tmp_path):
+    root = make_experiment(tmp_path / "e", {"bert": ("bert", 1.0), "cmsbert": ("cmsbert", 0.8)}, seeds=(1, 2, 3))
+    assert absent(build(read_results([root]), QUICK).results) == []
+    for seed in (1, 3):
+        shutil.rmtree(root / "runs" / "cmsbert" / "mosi" / str(seed))
+    (root / "runs" / "bert" / "mosi" / "2" / "results.json").unlink()  # begun, hence unfinished and not missing
+    report = build(read_results([root]), QUICK)
+    said = "2 of 6 declared runs are missing: cmsbert/mosi (1, 3)."
+    assert absent(report.results) == [said]
+    assert f"\n\n{said}\n" in render_markdown(report, {})
+    assert said in render_html(report, {})
+    assert report.results.unfinished == ["runs/bert/mosi/2"]
+    other = make_experiment(tmp_path / "f", {"mfn": ("mfn", 1.0)}, seeds=(1,), data="mosei")
+    (other / "experiment.yaml").write_text("rows: {mfn: {model: mfn, grid: {lr: [0.1, 0.2]}}}\ndata: {mosei: {}}\n")
+    assert absent(read_results([root, other])) == [
+        "4 of 8 declared runs are missing: e: cmsbert/mosi (1, 3), f: mfn,lr=0.1/mosei (1111), "
+        "f: mfn,lr=0.2/mosei (1111)."
+    ]
+    (root / "experiment.yaml").write_text("title: x\nrows: {bert: {model: bert}}\n")
+    assert "not known: " in absent(read_results([root]))[0]
+
+
+def test_many_missing_rows_are_not_all_named():
+    names = [f"row{k:02d}/mosi/1" for k in range(15)]
+    (said,) = absent(Results("t", [], declared=40, missing=names))
+    assert said.startswith("15 of 40 declared runs are missing: row00/mosi (1), ")
+    assert said.endswith("row11/mosi (1), and of 3 more rows.")
+    assert absent(Results("t", [], declared=2, missing=["a/b/1"])) == ["1 of 2 declared runs is missing: a/b (1)."]

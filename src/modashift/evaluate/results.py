@@ -13,6 +13,7 @@ import yaml
 from numpy.typing import NDArray
 
 from modashift.errors import DataError, ModashiftError
+from modashift.experiments.points import declared as declared_runs
 
 __all__ = ["Results", "Run", "Scores", "read_results"]
 
@@ -74,12 +75,18 @@ class Results:
         runs: those finished, by data, row and seed.
         unfinished: folders of runs without ``results.json``.
         failures: lines of ``failures.jsonl``: run and error.
+        declared: number of runs that the experiments declare.
+        missing: those of them that were not even begun, as ``row/data/seed``.
+        unclear: why it is not known what was declared, for each experiment whose file does not say.
     """
 
     title: str
     runs: Sequence[Run]
     unfinished: Sequence[str] = ()
     failures: Sequence[Mapping[str, str]] = field(default_factory=tuple)
+    declared: int = 0
+    missing: Sequence[str] = ()
+    unclear: Sequence[str] = ()
 
 
 def read_results(paths: Sequence[str | Path]) -> Results:
@@ -99,12 +106,24 @@ def read_results(paths: Sequence[str | Path]) -> Results:
     runs: list[Run] = []
     unfinished: list[str] = []
     failures: list[Mapping[str, str]] = []
+    declared, missing, unclear = 0, list[str](), list[str]()
     title = ", ".join(p.resolve().name for p in roots)
     for root in roots:
         experiment = (root / "experiment.yaml").is_file()
         if experiment and len(roots) == 1:
             title = str((_yaml(root / "experiment.yaml") or {}).get("title") or title)
-        for folder in _run_folders(root / "runs" if experiment else root):
+        folders = _run_folders(root / "runs" if experiment else root)
+        if experiment:
+            try:
+                names = declared_runs(root / "experiment.yaml")
+            except ModashiftError as error:
+                unclear.append(str(error))
+                names = ()
+            there = {folder.relative_to(root / "runs").as_posix() for folder in folders}
+            declared += len(names)
+            above = f"{root.resolve().name}: " if len(roots) > 1 else ""
+            missing += [above + name for name in names if name not in there]
+        for folder in folders:
             if not (folder / "results.json").is_file():
                 unfinished.append(folder.relative_to(root).as_posix())
                 continue
@@ -121,7 +140,7 @@ def read_results(paths: Sequence[str | Path]) -> Results:
         return order.get(row, order.get(stem, len(order)))
 
     runs.sort(key=lambda r: (r.data, place(r.row), r.row, r.seed))
-    return Results(title, runs, sorted(unfinished), failures)
+    return Results(title, runs, sorted(unfinished), failures, declared, missing, unclear)
 
 
 def _declared_rows(roots: Sequence[Path]) -> list[str]:

@@ -120,12 +120,12 @@ def _run(argv: list[str]) -> None:
 
 def _check_files(runs: "Sequence[Run]") -> None:
     """Say what is missing before hours are spent on the rest."""
-    from modashift.data.open import RATED
+    from modashift.data.open import NAMED
 
     missing: dict[str, set[str]] = {}
     for run in runs:
         for file in (run.settings.data.data, run.settings.data.glove):
-            if file is not None and not Path(file).exists() and file not in RATED:
+            if file is not None and not Path(file).exists() and file not in NAMED:
                 missing.setdefault(file, set()).add(run.table or run.name)
     if missing:
         said = "; ".join(f"{file} (of {', '.join(sorted(of))})" for file, of in sorted(missing.items()))

@@ -1,8 +1,6 @@
 """The declared grid: from an experiment file to the list of runs it stands for."""
 
-import itertools
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +8,14 @@ from typing import Any
 from modashift import recipes
 from modashift.errors import ModashiftError
 from modashift.experiments.declare import find, override, read_yaml, unknown_keys
+from modashift.experiments.points import rows as declared_rows
+from modashift.experiments.points import section
+from modashift.experiments.points import seeds as declared_seeds
 from modashift.experiments.settings import DATA, TRAIN, Settings, place, settle
 
 __all__ = ["Experiment", "Run", "read"]
 
 TOP = ("title", "about", "data", "seeds", "train", "rows", "grid", "prepare")
-ROW = ("title", "model", "config", "data", "layout", "train", "options", "grid")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+,=-]*")
 
 
 @dataclass(frozen=True)
@@ -115,30 +114,22 @@ def read(
     declaration = read_yaml(path)
     override(declaration, settings, str(path))
     unknown_keys(str(path), declaration, TOP)
-    rows = _section(path, declaration, "rows", "the rows of the table")
-    data = _section(path, declaration, "data", "the data sets, by name")
-    seeds = declaration.get("seeds", [1111])
-    if not isinstance(seeds, list) or not seeds or any(type(s) is not int for s in seeds):
-        raise ModashiftError(f"{path}: seeds must be a list of whole numbers, such as [1111, 1112], got {seeds!r}")
-    if len(set(seeds)) < len(seeds):
-        raise ModashiftError(f"{path}: a seed is given twice in {seeds}")
+    rows = section(path, declaration, "rows", "the rows of the table")
+    data = section(path, declaration, "data", "the data sets, by name")
+    seeds = declared_seeds(path, declaration)
     shared = _part(f"{path}: train", declaration.get("train"), TRAIN)
-    prepared = _section(path, declaration, "prepare", "runs that others start from", needed=False)
-    for section in (rows, prepared):
-        for row in section.values():
+    prepared = section(path, declaration, "prepare", "runs that others start from", needed=False)
+    for named in (rows, prepared):
+        for row in named.values():
             if row and row.get("config") and Path(row["config"]).is_file():
                 row["config"] = str(Path(row["config"]).resolve())  # the copy must name the same file
     base = Path(out).resolve()
     first = [_run(path, row, "", "", seeds[0], {}, shared, name, base, prepared) for name, row in prepared.items()]
     used = [table for table in data if not tables or table in tables]
-    names, cells = [], []
-    for row_name, row in rows.items():
-        for point in _points(path, row_name, {**(declaration.get("grid") or {}), **((row or {}).get("grid") or {})}):
-            full = ",".join([row_name, *(f"{_short(k, point)}={_readable(v)}" for k, v in point.items())])
-            names.append(full)
-            cells.append((full, _applied(path, row_name, row, point)))
-    if len(set(names)) < len(names):
-        raise ModashiftError(f"{path}: grid values that look alike give the same row name twice in {names}")
+    cells = [
+        (row.name, _applied(path, row.declared, rows[row.declared], row.point))
+        for row in declared_rows(path, declaration)
+    ]
     runs = [
         _run(path, row, full, table, seed, data[table] or {}, shared, "", base, prepared)
         for seed in seeds
@@ -146,26 +137,8 @@ def read(
         for full, row in cells
     ]
     title = str(declaration.get("title", path.stem))
-    return Experiment(title, path, declaration, tuple(names), tuple(data), (*first, *runs))
-
-
-def _section(path: Path, declaration: Mapping[str, Any], key: str, what: str, needed: bool = True) -> dict[str, Any]:
-    found = declaration.get(key) or {}
-    if not isinstance(found, dict) or (needed and not found):
-        raise ModashiftError(f"{path}: {key} must name {what}")
-    for name, value in found.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise ModashiftError(
-                f"{path}: {key}: {name!r} names a folder, so use letters, digits and . _ + - (quote it if it is a "
-                "number); a title: may hold anything"
-            )
-        if value is not None and not isinstance(value, dict):
-            raise ModashiftError(f"{path}: {key}.{name} must hold keys and values, got {value!r}")
-        if key != "data":
-            unknown_keys(f"{path}: {key}.{name}", value or {}, ROW)
-        else:
-            unknown_keys(f"{path}: data.{name}", value or {}, (*DATA, "layouts"))
-    return found
+    names = tuple(name for name, _ in cells)
+    return Experiment(title, path, declaration, names, tuple(data), (*first, *runs))
 
 
 def _part(where: str, given: Any, allowed: Sequence[str] | None) -> dict[str, Any]:
@@ -177,14 +150,6 @@ def _part(where: str, given: Any, allowed: Sequence[str] | None) -> dict[str, An
     return given
 
 
-def _points(path: Path, row: str, grid: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for key, values in grid.items():
-        if not isinstance(values, list) or not values:
-            raise ModashiftError(f"{path}: grid: {key} of row {row} must be a list of values, got {values!r}")
-    for values in itertools.product(*grid.values()):
-        yield dict(zip(grid, values, strict=True))
-
-
 def _applied(path: Path, name: str, row: Mapping[str, Any] | None, point: Mapping[str, Any]) -> dict[str, Any]:
     """A row with the values of a grid point."""
     row = row or {}
@@ -192,18 +157,6 @@ def _applied(path: Path, name: str, row: Mapping[str, Any] | None, point: Mappin
     for key, value in point.items():
         parts = place(f"{path}: grid of row {name}", key, value, parts)
     return {**row, **parts}
-
-
-def _short(key: str, point: Mapping[str, Any]) -> str:
-    last = key.rpartition(".")[2]
-    return last if sum(k.rpartition(".")[2] == last for k in point) == 1 else key
-
-
-def _readable(value: Any) -> str:
-    if isinstance(value, list):
-        return "+".join(map(_readable, value))
-    plain = {None: "null", True: "true", False: "false"} if value is None or isinstance(value, bool) else {}
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", str(plain.get(value, value)))
 
 
 def _run(

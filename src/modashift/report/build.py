@@ -13,13 +13,11 @@ from modashift.evaluate.metrics import VARIANTS, Variant, regression_metrics
 from modashift.evaluate.results import Results, Run
 from modashift.evaluate.statistics import Bootstrap, Estimate
 from modashift.report.compare import ENOUGH_SEEDS, Comparison, compare, sentences
-from modashift.report.names import SHOWN, TESTED, better_is_lower
-from modashift.report.published import Published, published_for
+from modashift.report.names import SHOWN, TESTED, TEXT_ONLY, better_is_lower
+from modashift.report.published import Published, System, published_for, system_of
 from modashift.report.texts import Texts, find_texts
 
 __all__ = ["Cell", "Options", "Report", "Row", "Table", "build"]
-
-TEXT_ONLY = "bert"
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,11 @@ class Row:
     def models(self) -> str:
         """Registered name of the model."""
         return ", ".join(dict.fromkeys(run.model for run in self.runs))
+
+    @property
+    def system(self) -> System:
+        """What its results are results of."""
+        return system_of(self.runs)
 
     @property
     def parameters(self) -> int | None:
@@ -149,14 +152,21 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """All tables, and what they were made of."""
+    """All tables, and what they were made of.
+
+    Attributes:
+        title: of the experiment.
+        options: what was asked for.
+        metrics: that are shown.
+        tables: one for each data set.
+        results: all that was found, also what is in no table.
+    """
 
     title: str
     options: Options
     metrics: tuple[str, ...]
     tables: tuple[Table, ...]
-    unfinished: Sequence[str]
-    failures: Sequence[Mapping[str, str]]
+    results: Results
 
 
 def build(results: Results, options: Options = Options()) -> Report:
@@ -179,7 +189,7 @@ def build(results: Results, options: Options = Options()) -> Report:
     metrics = options.metrics or SHOWN
     tables = tuple(_table(data, found, metrics, options) for data, found in _grouped(runs, options.split).items())
     shown = tuple(m for m in metrics if any(m in row.cells for table in tables for row in table.rows))
-    return Report(results.title, options, shown, tables, results.unfinished, results.failures)
+    return Report(results.title, options, shown, tables, results)
 
 
 def _grouped(runs: Sequence[Run], split: str) -> dict[str, list[Run]]:
@@ -225,7 +235,7 @@ def _table(data: str, runs: Sequence[Run], wanted: Sequence[str], options: Optio
         floor=_floor(runs[0], options),
         comparisons=comparisons,
         sentences=sentences(comparisons),
-        published=published_for(names, [row.runs[0].model for row in rows]),
+        published=published_for(names, {row.system for row in rows}),
         texts=find_texts(runs, options.split) if options.texts else Texts(missing="they were not looked for"),
     )
 

@@ -3,7 +3,18 @@
 import math
 import re
 
-__all__ = ["LABELS", "SHOWN", "TESTED", "better_is_lower", "difference", "is_share", "number", "p_value", "slug"]
+__all__ = [
+    "LABELS",
+    "SHOWN",
+    "TESTED",
+    "TEXT_ONLY",
+    "better_is_lower",
+    "difference",
+    "is_share",
+    "number",
+    "p_value",
+    "slug",
+]
 
 LABELS = {
     "mae": "MAE",
@@ -18,6 +29,7 @@ LABELS = {
 }
 SHOWN = ("mae", "corr", "acc2_has0", "acc2_non0", "f1_has0", "f1_non0", "acc7")
 TESTED = SHOWN[:-1]
+TEXT_ONLY = "bert"  # the model that sees words alone whatever the data have
 
 
 def better_is_lower(metric: str) -> bool:

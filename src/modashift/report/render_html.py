@@ -8,7 +8,7 @@ from typing import Any
 from modashift.report.build import Report, Table
 from modashift.report.figures import Drawn
 from modashift.report.names import LABELS, difference, number, p_value, slug
-from modashift.report.render_text import about, facts, heading, marks, mean_and_spread, millions
+from modashift.report.render_text import about, absent, facts, heading, marks, mean_and_spread, millions
 
 __all__ = ["render_html"]
 
@@ -51,7 +51,9 @@ def render_html(report: Report, figures: Mapping[str, Sequence[Drawn]]) -> str:
         }
         for k, table in enumerate(report.tables, 1)
     ]
-    return environment.get_template("report.html.j2").render(report=report, tables=tables, about=about(report))
+    return environment.get_template("report.html.j2").render(
+        report=report, tables=tables, about=about(report), absent=absent(report.results)
+    )
 
 
 def summary(table: Table) -> str:

@@ -5,11 +5,13 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from modashift.evaluate.results import Results
 from modashift.report.build import Report, Row, Table
 from modashift.report.names import LABELS, better_is_lower, number
 
 __all__ = [
     "about",
+    "absent",
     "facts",
     "heading",
     "marks",
@@ -22,6 +24,7 @@ __all__ = [
 ]
 
 OURS = "this report"
+NAMED = 12  # rows with missing runs that are named
 # Label, source, data, size of test, runs, selection, metrics.
 Facts = tuple[str, str, str, str, str, str, Mapping[str, float]]
 
@@ -49,16 +52,19 @@ def marks(row: Row) -> list[str]:
 
 
 def facts(report: Report, table: Table) -> list[Facts]:
-    """Our rows and published ones alike, those of one model together."""
-    order = list(dict.fromkeys(row.runs[0].model for row in table.rows))
+    """Our rows and published ones alike; published ones stand below the rows of the same system, and of no other."""
+    systems = {row.name: row.system for row in table.rows}
+    order = list(dict.fromkeys(systems.values()))
     lines: list[tuple[int, Facts]] = []
     for row in table.rows:
         runs = f"mean of {len(row.runs)}" if len(row.runs) > 1 else "one"
         metrics = {m: cell.estimate.value for m, cell in row.cells.items()}
-        ours = (row.name, OURS, row.variant, str(len(table.ids)), runs, row.selection, metrics)
-        lines.append((order.index(row.runs[0].model), ours))
+        system = systems[row.name]
+        label = f"{row.name} ({system.model}, {', '.join(system.departures)})" if system.departures else row.name
+        ours = (label, OURS, row.variant, str(len(table.ids)), runs, row.selection, metrics)
+        lines.append((order.index(system), ours))
     lines += [
-        (order.index(p.model), (p.label, p.source, p.variant, p.test, p.runs, p.selection, p.metrics))
+        (order.index(p.system), (p.label, p.source, p.variant, p.test, p.runs, p.selection, p.metrics))
         for p in table.published
     ]
     return [found for _, found in sorted(lines, key=lambda line: line[0])]
@@ -82,7 +88,7 @@ def render_markdown(report: Report, figures: Mapping[str, Sequence[tuple[str, st
         report: to render.
         figures: by data set, paths relative to the page and what they show.
     """
-    lines = [f"# {report.title}", "", about(report)]
+    lines = [f"# {report.title}", "", about(report), *(line for said in absent(report.results) for line in ("", said))]
     for table in report.tables:
         lines += ["", f"## {table.data}", "", f"{len(table.ids)} items of the {report.options.split} split.", ""]
         header = ["", "seeds", "parameters", "s/epoch", *map(heading, report.metrics), ""]
@@ -123,7 +129,7 @@ def render_markdown(report: Report, figures: Mapping[str, Sequence[tuple[str, st
         for row in table.rows:
             body = [[i, text, f"{gold:+.2f}", f"{p:+.2f}"] for i, text, gold, p in table.worst(row, 5)]
             lines += [f"**{row.name}**", "", *_markdown_table(["id", "text", "gold", "mean prediction"], body), ""]
-    lines += _left_out(report)
+    lines += _left_out(report.results)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -132,22 +138,40 @@ def about(report: Report) -> str:
     runs = sum(len(row.runs) for table in report.tables for row in table.rows)
     tests = sum(len(table.comparisons) for table in report.tables)
     return (
-        f"{runs} runs, {len(report.unfinished)} unfinished. Metrics in the conventions of {report.options.variant}; "
-        f"intervals and tests of {report.options.bootstrap:,} bootstrap samples of items and seeds; {tests} tests, "
-        "corrected within each table (Holm)."
+        f"{runs} runs, {len(report.results.unfinished)} unfinished. Metrics in the conventions of "
+        f"{report.options.variant}; intervals and tests of {report.options.bootstrap:,} bootstrap samples of items and "
+        f"seeds; {tests} tests, corrected within each table (Holm)."
     )
 
 
-def _left_out(report: Report) -> list[str]:
+def absent(results: Results) -> list[str]:
+    """Sentences about declared runs that were never begun: how many and which, the seeds of a row together."""
+    said = [f"Which runs were declared is not known: {reason}." for reason in results.unclear]
+    if results.missing:
+        seeds: dict[str, list[str]] = {}
+        for name in results.missing:
+            row, _, seed = name.rpartition("/")
+            seeds.setdefault(row, []).append(seed)
+        names = [f"{row} ({', '.join(found)})" for row, found in seeds.items()]
+        more = [f"and of {len(names) - NAMED} more rows"] if len(names) > NAMED else []
+        verb = "is" if len(results.missing) == 1 else "are"
+        said.append(
+            f"{len(results.missing)} of {results.declared} declared runs {verb} missing: "
+            f"{', '.join([*names[:NAMED], *more])}."
+        )
+    return said
+
+
+def _left_out(results: Results) -> list[str]:
     lines: list[str] = []
-    if report.unfinished:
-        lines += ["", "## Unfinished runs", "", *(f"- {name}" for name in report.unfinished)]
-    if report.failures:
+    if results.unfinished:
+        lines += ["", "## Unfinished runs", "", *(f"- {name}" for name in results.unfinished)]
+    if results.failures:
         lines += [
             "",
             "## Failures",
             "",
-            *_markdown_table(["run", "error"], [[f["run"], f["error"]] for f in report.failures]),
+            *_markdown_table(["run", "error"], [[f["run"], f["error"]] for f in results.failures]),
         ]
     return lines
 
