@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from modashift.batch import Batch, masked_mean
 from modashift.models.base import Model, Output
 from modashift.models.encoder import ShiftedEncoder
+from modashift.models.layers import TaskLoss, task_loss
 
 __all__ = ["BERT", "Pooling"]
 
@@ -24,6 +25,7 @@ class BERT(Model):
         modality_sizes: ignored; the model reads words only.
         pooling: ``mean`` over all tokens, or ``cls``: the encoder's own pooler on [CLS], as the published code has it.
         dropout: before the head.
+        task_loss: mse (mean squared error); or huber, which weighs large errors less, or l1 (mean absolute error).
     """
 
     name = "bert"
@@ -36,12 +38,14 @@ class BERT(Model):
         modality_sizes: Mapping[str, int] | None = None,
         pooling: Pooling = "mean",
         dropout: float = 0.1,
+        task_loss: TaskLoss = "mse",
     ) -> None:
         super().__init__()
-        self._assemble(ShiftedEncoder(backbone, {}, "none", pooler=pooling == "cls"), pooling, dropout)
+        self._assemble(ShiftedEncoder(backbone, {}, "none", pooler=pooling == "cls"), pooling, dropout, task_loss)
 
-    def _assemble(self, encoder: ShiftedEncoder, pooling: Pooling, dropout: float) -> None:
+    def _assemble(self, encoder: ShiftedEncoder, pooling: Pooling, dropout: float, task_loss: TaskLoss) -> None:
         self.encoder = encoder
+        self.task_loss: TaskLoss = task_loss
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.hidden_size, 1)
@@ -54,3 +58,7 @@ class BERT(Model):
         else:
             pooled = masked_mean(hidden, batch.pieces().mask)
         return Output(self.head(self.dropout(pooled)).squeeze(-1), {"linguistic": pooled})
+
+    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """The task's error alone."""
+        return task_loss(self.task_loss, output.prediction, batch.label)

@@ -7,6 +7,7 @@ from modashift.models.base import Model
 from modashift.models.bert import BERT, Pooling
 from modashift.models.cms import ShiftOptions
 from modashift.models.encoder import ShiftedEncoder
+from modashift.models.layers import TaskLoss
 
 __all__ = ["CMSBERT", "CMSBERT1", "require_modalities"]
 
@@ -23,6 +24,7 @@ class CMSBERT(BERT):
         shift: options of the shift.
         pooling: ``mean`` over all tokens, or ``cls``: the encoder's own pooler on [CLS], as the published code has it.
         dropout: before the head.
+        task_loss: mse (mean squared error); or huber, which weighs large errors less, or l1 (mean absolute error).
     """
 
     name = "cmsbert"
@@ -38,11 +40,12 @@ class CMSBERT(BERT):
         shift: ShiftOptions = ShiftOptions(),  # noqa: B008 (frozen)
         pooling: Pooling = "mean",
         dropout: float = 0.1,
+        task_loss: TaskLoss = "mse",
     ) -> None:
         Model.__init__(self)
         require_modalities(self.name, modality_sizes)
         encoder = ShiftedEncoder(backbone, modality_sizes, layers, shift, pooler=pooling == "cls")
-        self._assemble(encoder, pooling, dropout)
+        self._assemble(encoder, pooling, dropout, task_loss)
 
 
 class CMSBERT1(CMSBERT):
@@ -57,6 +60,7 @@ class CMSBERT1(CMSBERT):
         shift: options of the shift.
         pooling: ``mean`` over all tokens, or ``cls``: the encoder's own pooler on [CLS], as the published code has it.
         dropout: before the head.
+        task_loss: mse (mean squared error); or huber, which weighs large errors less, or l1 (mean absolute error).
     """
 
     name = "cmsbert-1"
@@ -70,8 +74,9 @@ class CMSBERT1(CMSBERT):
         shift: ShiftOptions = ShiftOptions(),  # noqa: B008 (frozen)
         pooling: Pooling = "mean",
         dropout: float = 0.1,
+        task_loss: TaskLoss = "mse",
     ) -> None:
-        super().__init__(backbone, modality_sizes, layers, shift, pooling, dropout)
+        super().__init__(backbone, modality_sizes, layers, shift, pooling, dropout, task_loss)
 
 
 def require_modalities(name: str, sizes: Mapping[str, int]) -> None:

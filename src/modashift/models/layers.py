@@ -10,14 +10,22 @@ from modashift.batch import Batch, Seq, masked_mean
 
 __all__ = ["Projector", "SequenceEncoder", "TaskLoss", "compact", "last_step", "task_loss", "vectors"]
 
-TaskLoss = Literal["l1", "mse"]
+TaskLoss = Literal["l1", "mse", "huber"]
+HUBER = 0.5  # errors below it count squared, larger ones by their size
 
 
 def task_loss(kind: TaskLoss, prediction: Tensor, label: Tensor) -> dict[str, Tensor]:
-    """The task's term ``loss`` (mean absolute or mean squared error) and ``mse``, which every model reports."""
+    """The task's term ``loss`` and ``mse``, which every model reports.
+
+    ``l1`` is the mean absolute error, ``mse`` the mean squared one, and ``huber`` passes from the second to the first:
+    e² / (2δ) for |e| < δ = 0.5, else |e| − δ / 2 (Huber 1964, divided by δ).
+    """
     label = label.to(prediction.dtype)
     mse = F.mse_loss(prediction, label)
-    return {"loss": mse if kind == "mse" else F.l1_loss(prediction, label), "mse": mse}
+    if kind == "mse":
+        return {"loss": mse, "mse": mse}
+    loss = F.l1_loss(prediction, label) if kind == "l1" else F.smooth_l1_loss(prediction, label, beta=HUBER)
+    return {"loss": loss, "mse": mse}
 
 
 def vectors(batch: Batch, modality: str, size: int) -> Seq:

@@ -11,7 +11,7 @@ from modashift.models.base import Model, Output
 from modashift.models.bert import BERT, Pooling
 from modashift.models.cmsbert import require_modalities
 from modashift.models.encoder import ShiftedEncoder
-from modashift.models.layers import TaskLoss, task_loss, vectors
+from modashift.models.layers import TaskLoss, vectors
 
 __all__ = ["MAG", "MAGBERT"]
 
@@ -94,10 +94,9 @@ class MAGBERT(BERT):
     ) -> None:
         Model.__init__(self)
         require_modalities(self.name, modality_sizes)
-        self._assemble(ShiftedEncoder(backbone, {}, "none", pooler=pooling == "cls"), pooling, dropout)
+        self._assemble(ShiftedEncoder(backbone, {}, "none", pooler=pooling == "cls"), pooling, dropout, task_loss)
         self.mag = MAG(self.encoder.hidden_size, modality_sizes, beta, gate_dropout)
         self.modality_sizes = dict(modality_sizes)
-        self.task_loss: TaskLoss = task_loss
 
     def forward(self, batch: Batch) -> Output:
         """Score a batch whose features stand at the word pieces."""
@@ -106,10 +105,6 @@ class MAGBERT(BERT):
         hidden = self.encoder(batch, adapt=lambda embedded: self.mag(embedded, features)).hidden  # (B, N, H)
         pooled = self.encoder.backbone.pooler(hidden) if self.pooling == "cls" else masked_mean(hidden, text.mask)
         return Output(self.head(self.dropout(pooled)).squeeze(-1), {"linguistic": pooled})
-
-    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """The task's error alone."""
-        return task_loss(self.task_loss, output.prediction, batch.label)
 
 
 def _at_pieces(seq: Seq, pieces: Tensor, modality: str) -> Tensor:
