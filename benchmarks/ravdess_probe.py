@@ -65,7 +65,7 @@ def frames_of(path: str) -> tuple[NDArray[np.float32], NDArray[np.float32], floa
     """The 74 features and the cepstral coefficients of one clip, and its length in seconds."""
     import soundfile
 
-    from modashift.extract import covarep
+    from modashift.extract.covarep import covarep
 
     signal, rate = soundfile.read(path)
     values = covarep(signal, rate, compat=False).values.astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modashift.errors import DataError
-from modashift.extract import Features, covarep
+from modashift.extract.covarep import Features, covarep
 from modashift.extract.covarep import NAMES
 
 COLUMN = {name: i for i, name in enumerate(NAMES)}
