@@ -77,7 +77,9 @@ def evaluate(argv: list[str]) -> dict[str, Any]:
 
     import numpy as np
 
+    from modashift.data.classes import renumbered
     from modashift.evaluate.metrics import regression_metrics
+    from modashift.evaluate.tasks import Classes, task_of
     from modashift.predictor import load
 
     predictor = load(config.run)
@@ -89,21 +91,30 @@ def evaluate(argv: list[str]) -> dict[str, Any]:
         from modashift.data.open import open_dataset
 
         dataset = open_dataset(config.data, replace_nonfinite=config.replace_nonfinite)
+    dataset = renumbered(dataset, predictor.classes)
+    task = task_of(predictor.classes)
     prediction = predictor.predict_dataset(dataset)
     results: dict[str, Any] = {"model": predictor.model.name, "data": dataset.name, "splits": {}}
+    if predictor.classes:
+        results["classes"] = list(predictor.classes)
     for split in ("train", "dev", "test"):
         rows = dataset.rows(split)
         rows = rows[np.isfinite(dataset.labels[rows])]
         if len(rows):
-            metrics = regression_metrics(dataset.labels[rows], prediction[rows], variant=config.variant)
+            gold, answer = dataset.labels[rows], prediction[rows]
+            if isinstance(task, Classes):
+                metrics = task.results(gold, answer)
+            else:
+                metrics = regression_metrics(gold, answer, variant=config.variant)
             results["splits"][split] = {"n": len(rows), **metrics}
     print_results(results)
     if config.out:
         _write_rows(
             Path(config.out),
             [
-                {"id": dataset.ids[i], "gold": float(dataset.labels[i]), "prediction": float(p), "split": str(s)}
+                dict(zip(task.header(), line))
                 for i, (p, s) in enumerate(zip(prediction, dataset.splits))
+                for line in task.lines([dataset.ids[i]], dataset.labels[i : i + 1], p[None], str(s))
             ],
         )
     return results
@@ -135,7 +146,7 @@ def predict(argv: list[str]) -> list[dict[str, Any]]:
 
         dataset = open_dataset(config.data, replace_nonfinite=config.replace_nonfinite)
         scores = predictor.predict_dataset(dataset)
-        rows = [{"id": i, "score": float(s), "text": t} for i, s, t in zip(dataset.ids, scores, dataset.texts)]
+        rows = [{"id": i, **_answer(predictor, s), "text": t} for i, s, t in zip(dataset.ids, scores, dataset.texts)]
     else:
         texts = config.text or [line for line in (raw.strip() for raw in sys.stdin) if line]
         rows = _score_texts(predictor, texts)
@@ -158,17 +169,36 @@ def _score_texts(predictor: "Predictor", texts: list[str]) -> list[dict[str, Any
         sys.stderr.write(
             f"scored from words alone; the model also takes {' and '.join(predictor.modalities)} features\n"
         )
-    return [{"score": float(s), "text": t} for s, t in zip(scores, texts)]
+    return [{**_answer(predictor, s), "text": t} for s, t in zip(scores, texts)]
+
+
+def _answer(predictor: "Predictor", answer: Any) -> dict[str, Any]:
+    """A score; or a class, its probability, and those of all classes."""
+    if not predictor.classes:
+        return {"score": float(answer)}
+    k = int(answer.argmax())
+    return {
+        "class": predictor.classes[k],
+        "probability": float(answer[k]),
+        **{f"p({name})": float(p) for name, p in zip(predictor.classes, answer)},
+    }
 
 
 def data(argv: list[str]) -> None:
-    """``modashift data inspect|import|export|fetch``."""
+    """``modashift data inspect|import|export|corpus|fetch``."""
     from jsonargparse import auto_cli
 
     from modashift.data import cli
+    from modashift.data.emotion.cli import corpus
     from modashift.data.fetch import fetch
 
-    actions: Any = {"inspect": cli.inspect, "import": cli.import_, "export": cli.export, "fetch": fetch}
+    actions: Any = {
+        "inspect": cli.inspect,
+        "import": cli.import_,
+        "export": cli.export,
+        "corpus": corpus,
+        "fetch": fetch,
+    }
     auto_cli(actions, args=argv or ["--help"], prog="modashift data", as_positional=True)
 
 
@@ -196,6 +226,16 @@ def demo(argv: list[str]) -> None:
 
 def print_results(results: dict[str, Any]) -> None:
     """Print metrics by split as a table."""
+    if "classes" in results:
+        from modashift.evaluate.class_tables import class_results
+
+        tables, said = class_results(results)
+        for table in tables:
+            _print(table)
+        _chosen(results)
+        for sentence in said:
+            _say(sentence)
+        return
     from rich.table import Table
 
     table = Table(title=f"{results['model']} on {results['data']}", title_justify="left")
@@ -215,10 +255,14 @@ def print_results(results: dict[str, Any]) -> None:
             f"{100 * m['acc7']:.2f}" if "acc7" in m else "",
         )
     _print(table)
-    if "best_epoch" in results:
-        _say(f"checkpoint of epoch {results['best_epoch']} of {results['epochs']}, chosen by {results['select']}")
+    _chosen(results)
     if floors:
         _say("floor: predicting the mean score of the training split for everybody")
+
+
+def _chosen(results: dict[str, Any]) -> None:
+    if "best_epoch" in results:
+        _say(f"checkpoint of epoch {results['best_epoch']} of {results['epochs']}, chosen by {results['select']}")
 
 
 def _print_rows(rows: list[dict[str, Any]], layout: str) -> None:
@@ -229,7 +273,8 @@ def _print_rows(rows: list[dict[str, Any]], layout: str) -> None:
         _csv(rows, sys.stdout)
     else:
         for row in rows:
-            sys.stdout.write(f"{row['score']:+.2f}  {row['text']}\n")
+            said = f"{row['score']:+.2f}" if "score" in row else f"{row['class']:<10} {100 * row['probability']:3.0f} %"
+            sys.stdout.write(f"{said}  {row['text']}\n")
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

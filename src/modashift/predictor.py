@@ -85,6 +85,11 @@ class Predictor:
         """Non-verbal modalities the model was trained with."""
         return tuple(m for m in self.preprocessor.modality_sizes if m != "linguistic")
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes the model tells apart, in the order of its probabilities; none where it scores."""
+        return tuple(self.preprocessor.classes)
+
     def predict(
         self,
         texts: Sequence[str | Sequence[str]],
@@ -104,7 +109,8 @@ class Predictor:
             linguistic: word vectors, only for a model trained on vectors that came with its data.
 
         Returns:
-            (n,) scores, about −3 (very negative) to 3 (very positive).
+            (n,) scores, about −3 (very negative) to 3 (very positive); or, of a model of classes, (n, C) the
+            probability of each, in the order of `classes` (`predict_classes` gives the names).
 
         Raises:
             DataError: where an array does not fit its words or the model's columns.
@@ -113,6 +119,23 @@ class Predictor:
             raise DataError("predict takes a list of texts; put the single text into a list")
         dataset = self.dataset(texts, visual, acoustic, linguistic)
         return self.predict_dataset(dataset, batch_size=batch_size)
+
+    def predict_classes(
+        self,
+        texts: Sequence[str | Sequence[str]],
+        visual: Sequence[ArrayLike | None] | None = None,
+        acoustic: Sequence[ArrayLike | None] | None = None,
+        batch_size: int = 64,
+        linguistic: Sequence[ArrayLike | None] | None = None,
+    ) -> list[str]:
+        """The most probable class of each utterance; see `predict` for the arguments.
+
+        Raises:
+            ModashiftError: the model predicts scores.
+        """
+        if not self.classes:
+            raise ModashiftError(f"{self.model.name} in {self.folder} was trained on scores: use predict")
+        return [self.classes[k] for k in self.predict(texts, visual, acoustic, batch_size, linguistic).argmax(1)]
 
     def dataset(
         self,
@@ -156,6 +179,7 @@ class Predictor:
             texts=Strings.pack(" ".join(w) for w in words),
             words=words,
             features=features,
+            classes=self.classes,
         )
 
     def _feature(
@@ -186,7 +210,11 @@ class Predictor:
     def predict_dataset(
         self, dataset: Dataset, rows: NDArray[np.intp] | None = None, batch_size: int = 64
     ) -> NDArray[np.float64]:
-        """Score rows of a data set (all where not given), after checking that its features are the model's."""
+        """Score rows of a data set (all where not given), after checking that its features are the model's.
+
+        Returns:
+            As `predict`.
+        """
         dataset = self.preprocessor.complete(dataset)
         job = _Job(self.model, self.preprocessor, dataset, self.preprocessor.encode(dataset))
         rows = np.arange(len(dataset)) if rows is None else rows
@@ -199,7 +227,8 @@ class Predictor:
 
         Returns:
             ``pieces`` (N,) word pieces, ``words`` (N,) word number of each (−1: special), ``maps`` by layer (from 1)
-            and modality (N, T), ``shift_norm`` by layer (N,), ``prediction``.
+            and modality (N, T), ``shift_norm`` by layer (N,), ``prediction`` (a score, or the
+            probability of each class).
 
         Raises:
             ModashiftError: for a model without a shift.
@@ -217,7 +246,7 @@ class Predictor:
         batch = self.preprocessor.collate(dataset, encoded, [0]).to(self.device)
         with torch.no_grad():
             details = encoder(batch, details=True)
-            prediction = float(self.model(batch).prediction[0])
+            prediction = self.model.answer(self.model(batch).prediction)[0].tolist()
         return {
             "pieces": tokenizer.convert_ids_to_tokens(encoded.ids[0].tolist()),
             "words": encoded.words[0],

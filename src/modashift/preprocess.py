@@ -58,6 +58,7 @@ class Preprocessor:
         vectors: where word vectors come from, for models that read words as vectors.
         aligned: whether the model needs all sequences padded to one length, so that step k is the same in each.
         plain_words: whether words lose case and punctuation before they are cut into pieces; see `plain_word`.
+        classes: names of the classes the model tells apart, in the order of its outputs; none where it predicts scores.
     """
 
     tokenizer: "PreTrainedTokenizerBase | None"
@@ -70,6 +71,7 @@ class Preprocessor:
     vectors: WordVectors | None = None
     aligned: bool = False
     plain_words: bool = False
+    classes: Sequence[str] = ()
 
     def complete(self, dataset: Dataset) -> Dataset:
         """Check the features of some data and leave the model's, with word vectors added where it reads them.
@@ -223,6 +225,7 @@ class Preprocessor:
             "steps": self.steps,
             "aligned": self.aligned,
             "plain_words": self.plain_words,
+            "classes": list(self.classes),
             "vectors": None if self.vectors is None else self.vectors.save(folder),
         }
         (folder / FILE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")

@@ -1,6 +1,8 @@
 """What every registered model must do. A new model is tested by being in the list."""
 
+import inspect
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +12,9 @@ from modashift.train.args import TrainArgs
 from support import build
 
 ARGS = TrainArgs(lr=5e-3)
+CLASSES = 4
+TASKS = [(name, 0) for name in sorted(MODELS)]
+TASKS += [(name, CLASSES) for name in sorted(MODELS) if not get_model(name).scores_only]
 
 
 def step(model, optimizer, batch, epoch=1):
@@ -19,22 +24,38 @@ def step(model, optimizer, batch, epoch=1):
     losses["loss"].backward()
     model.after_backward(output, batch, epoch)
     optimizer.step()
-    return float(losses["mse"].detach())
+    return float(losses[model.task_term].detach())
 
 
 def optimizer_for(model, lr=5e-3):
     return torch.optim.AdamW(model.param_groups(lr, lr, 0.0))
 
 
-@pytest.fixture(params=sorted(MODELS))
+@pytest.fixture(params=TASKS, ids=[f"{name}-classes" if classes else name for name, classes in TASKS])
 def model(request, tiny_config):
-    return build(request.param, tiny_config)
+    name, classes = request.param
+    return build(name, tiny_config, **({"classes": classes} if classes else {}))
+
+
+@pytest.fixture
+def make_batch(model, make_batch):
+    """Batches with scores or classes as labels, whatever the model predicts."""
+
+    def make(**options):
+        batch = make_batch(**options)
+        return replace(batch, label=torch.arange(len(batch)) % CLASSES * 1.0) if model.classes else batch
+
+    return make
 
 
 @pytest.mark.parametrize("size", [1, 6])
 def test_shapes(model, make_batch, size):
     output = model.eval()(make_batch(size=size))
-    assert output.prediction.shape == (size,)
+    assert output.prediction.shape == ((size, CLASSES) if model.classes else (size,))
+    answer = model.answer(output.prediction)
+    assert answer.shape == output.prediction.shape
+    if model.classes:
+        torch.testing.assert_close(answer.sum(1), torch.ones(size))
     for z in output.embeddings.values():
         assert len(z) == size
 
@@ -42,7 +63,9 @@ def test_shapes(model, make_batch, size):
 def test_loss_names_its_terms(model, make_batch):
     batch = make_batch()
     losses = model.loss(model(batch), batch)
-    assert {"loss", "mse"} <= set(losses)
+    assert {"loss", model.task_term} <= set(losses)
+    assert ("ce" if model.classes else "mse") == model.task_term
+    assert ("mse" in losses) != ("ce" in losses)
     assert all(value.ndim == 0 and math.isfinite(value.item()) for value in losses.values())
 
 
@@ -119,7 +142,7 @@ def test_save_and_load_are_exact(model, make_batch, tmp_path):
 
 
 def test_same_seed_same_model(model, tiny_config, make_batch):
-    again = build(model.name, tiny_config)
+    again = build(model.name, tiny_config, **({"classes": CLASSES} if model.classes else {}))
     for a, b in zip(model.parameters(), again.parameters()):
         assert torch.equal(a, b)
     batch = make_batch()
@@ -154,3 +177,30 @@ def test_registry(model):
     assert cls.title
     assert cls.paper
     assert cls.__doc__
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_model_takes_classes_or_says_why_not(name, tiny_config):
+    cls = get_model(name)
+    takes = "classes" in inspect.signature(cls).parameters
+    assert takes != bool(cls.scores_only)
+    if takes:
+        with pytest.raises(ValueError, match="two classes or more"):
+            build(name, tiny_config, classes=1)
+
+
+@pytest.mark.parametrize("model", [task for task in TASKS if task[1]], indirect=True, ids=lambda task: task[0])
+def test_class_weights_weigh_the_task_term(model, make_batch):
+    model.eval()
+    batch = make_batch(size=8)
+    with torch.no_grad():
+        output = model(batch)
+        plain = model.loss(output, batch)
+        weights = torch.tensor([2.0, 0.5, 1.0, 0.0])
+        model.weigh_classes(weights)
+        weighed = model.loss(output, batch)
+    each = [-output.prediction[i].log_softmax(0)[int(y)].item() for i, y in enumerate(batch.label)]
+    assert plain["ce"].item() == pytest.approx(sum(each) / 8, rel=1e-5)
+    expected = sum(float(weights[int(y)]) * e for y, e in zip(batch.label, each)) / 8
+    assert weighed["ce"].item() == pytest.approx(expected, rel=1e-5)
+    assert not any("class_weights" in key for key in model.state_dict())

@@ -37,7 +37,7 @@ def run(tmp_path, args, name="bert", data=DATA, **more):
     return train(name, data, tmp_path / "run", args, silent=True, dataset=toy_dataset(), **more)
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"augpause"}))  # it needs pauses, see its own tests
 def test_a_run_leaves_everything_behind(tmp_path, args, name):
     results = run(tmp_path, args, name)
     folder = tmp_path / "run"

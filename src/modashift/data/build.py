@@ -43,7 +43,10 @@ _NUMBERED = re.compile(r"(.+)_(\d+)", re.DOTALL)
 
 @dataclass(slots=True)
 class Row:
-    """One utterance on its way into a `Dataset`; a modality that is absent or has no step is missing."""
+    """One utterance on its way into a `Dataset`; a modality that is absent or has no step is missing.
+
+    The label is a score or, for a data set of classes, the number of the class, from 0; NaN where unlabelled.
+    """
 
     id: str
     group: str
@@ -60,6 +63,7 @@ def assemble(
     alignments: Mapping[str, Alignment],
     provenance: Mapping[str, Any],
     columns: Mapping[str, tuple[str, ...]] | None = None,
+    classes: Sequence[str] = (),
 ) -> Dataset:
     """Pack rows into a data set.
 
@@ -69,6 +73,7 @@ def assemble(
         alignments: of every modality the rows have; a modality no row has is left out.
         provenance: see `origin`.
         columns: names of the columns, where known.
+        classes: names of the classes, whose numbers the labels are; none for scores.
 
     Raises:
         DataError: there is no row, or the widths of a modality differ between rows.
@@ -101,6 +106,7 @@ def assemble(
         words=[tuple(row.words) for row in rows],
         features=features,
         provenance=provenance,
+        classes=tuple(classes),
     )
 
 

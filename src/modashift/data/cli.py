@@ -17,6 +17,7 @@ def inspect(
     split: str | None = None,
     arrays: str | None = None,
     words_offset: int | None = None,
+    classes: list[str] | None = None,
 ) -> None:
     """Describe a data file, folder or store, and list every problem found in it.
 
@@ -26,6 +27,7 @@ def inspect(
         split: of a file that does not tell (train, dev, test), or for .csd files the file with the standard folds.
         arrays: .npz file with the features of a table.
         words_offset: for .csd files, by how many entries the word times run ahead of the words.
+        classes: names of the classes of a table, in their order; sorted by name where its labels are no numbers.
 
     Raises:
         DataError: the file cannot be read, or has errors that would stop a training.
@@ -37,7 +39,7 @@ def inspect(
     from modashift.data.store import verify_store
     from modashift.data.validate import check
 
-    dataset = read(Path(file), format, split=split, arrays=arrays, words_offset=words_offset)
+    dataset = read(Path(file), format, split=split, arrays=arrays, words_offset=words_offset, classes=classes)
     if "store" in dataset.provenance:
         verify_store(file)
     report = check(dataset)
@@ -55,6 +57,7 @@ def import_(
     words_offset: int | None = None,
     pauses: Literal["drop", "keep"] | None = None,
     replace_nonfinite: bool = False,
+    classes: list[str] | None = None,
 ) -> None:
     """Read a file or folder in any layout, check it, and write it as a store, which opens at once.
 
@@ -67,6 +70,7 @@ def import_(
         words_offset: for .csd files, by how many entries the word times run ahead of the words.
         pauses: for .csd files, drop the pause entries (sp) or keep them as words.
         replace_nonfinite: replace NaN and infinite feature values by 0 instead of refusing the file.
+        classes: names of the classes of a table, in their order; sorted by name where its labels are no numbers.
 
     Raises:
         DataError: the source cannot be read or has errors, or the store cannot be written.
@@ -82,6 +86,7 @@ def import_(
         arrays=arrays,
         words_offset=words_offset,
         pauses=pauses,
+        classes=classes,
     )
     write_store(dataset, out)
     _done(dataset, out)

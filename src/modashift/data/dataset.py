@@ -133,11 +133,14 @@ class Dataset:
         ids: (n,) unique identifiers.
         groups: (n,) what must not be split between train and validation: the video, or the speaker.
         splits: (n,) each one of ``train``, ``dev``, ``test``.
-        labels: (n,) float64 sentiment score in [-3, 3]; NaN where unlabelled.
+        labels: (n,) float64 sentiment score in [-3, 3], or where there are `classes` the number of the class, from 0;
+            NaN where unlabelled.
         texts: (n,) raw text.
         words: n lists of words; where `alignment` of a feature is ``word``, its steps are these words.
         features: modality name to `Feature`; any subset of `MODALITIES`.
         provenance: where it came from (source file, SHA-256, format, options), as JSON-able values.
+        classes: names of the C classes; the task is then classification. Empty for scores, where it is regression.
+            Nothing else decides between the two.
     """
 
     name: str
@@ -149,6 +152,7 @@ class Dataset:
     words: Sequence[Sequence[str]]
     features: Mapping[str, Feature]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

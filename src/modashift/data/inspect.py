@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modashift.data.classes import class_table
 from modashift.data.dataset import SPLITS, Dataset
 from modashift.data.validate import Report
 
@@ -57,7 +58,8 @@ def describe(dataset: Dataset, path: Path | str, report: Report) -> "RenderableT
             lines.append(f"{modality} columns: {', '.join(feature.columns[:6])}{' …' if feature.dim > 6 else ''}")
     for modality, counts in origin.get("replaced_nonfinite", {}).items():
         lines.append(f"{modality}: replaced by 0: {', '.join(f'{n} {kind}' for kind, n in counts.items())}")
-    parts: list[Any] = [Text("\n".join(lines)), _splits(dataset), Text(_histogram(dataset.labels)), _features(dataset)]
+    labels = class_table(dataset) if dataset.classes else Text(_histogram(dataset.labels))
+    parts: list[Any] = [Text("\n".join(lines)), _splits(dataset), labels, _features(dataset)]
     found = [Text(f"{p.severity}: {p}", style="red" if p.severity == "error" else "yellow") for p in report.problems]
     return Group(*parts, *(found or [Text("no problem found")]))
 
@@ -72,8 +74,8 @@ def _table(title: str, columns: Sequence[str]) -> "Table":
 
 
 def _splits(dataset: Dataset) -> "Table":
-    names = ("split", "n", "groups", "words", "labels", "< 0", "= 0", "> 0", "mean", "sd")
-    table = _table("Splits and labels", names)
+    scores = () if dataset.classes else ("< 0", "= 0", "> 0", "mean", "sd")
+    table = _table("Splits and labels", ("split", "n", "groups", "words", "labels", *scores))
     groups = np.array(list(dataset.groups), dtype=object)
     words = np.array([len(w) for w in dataset.words], dtype=np.int64)
     for split in SPLITS:
@@ -81,6 +83,9 @@ def _splits(dataset: Dataset) -> "Table":
         labels = dataset.labels[rows]
         labels = labels[np.isfinite(labels)]
         counts = [len(rows), len(set(groups[rows])), int(words[rows].sum()), len(labels)]
+        if dataset.classes:
+            table.add_row(split, *map(str, counts))
+            continue
         counts += [int((labels < 0).sum()), int((labels == 0).sum()), int((labels > 0).sum())]
         moments = [f"{labels.mean():.3f}", f"{labels.std():.3f}"] if len(labels) else ["", ""]
         table.add_row(split, *map(str, counts), *moments)

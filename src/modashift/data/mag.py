@@ -10,6 +10,7 @@ import numpy as np
 from modashift.atomic import atomic_file
 from modashift.data import safe_pickle
 from modashift.data.build import SPLIT_NAMES, Row, assemble, float_steps, from_segment, origin, to_segment
+from modashift.data.classes import require_scores
 from modashift.data.dataset import Dataset
 from modashift.errors import DataError
 
@@ -106,9 +107,11 @@ def write_mag(dataset: Dataset, path: Path | str) -> None:
     layout, only the words are.
 
     Raises:
-        DataError: the data set lacks word-aligned visual or acoustic features for every word.
+        DataError: the labels are classes, or the data set lacks word-aligned visual or acoustic features for every
+            word.
     """
     path = Path(path)
+    require_scores(dataset, "MAG-BERT's layout holds sentiment scores")
     for modality in _ALIGNMENTS:
         if modality not in dataset.features or dataset.features[modality].alignment != "word":
             raise DataError(

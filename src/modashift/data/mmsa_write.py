@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from modashift.atomic import atomic_file
+from modashift.data.classes import require_scores
 from modashift.data.dataset import Dataset
 from modashift.errors import DataError
 
@@ -35,9 +36,11 @@ def write_mmsa(
         length: fewest steps of word-aligned arrays.
 
     Raises:
-        DataError: linguistic features that are not word-aligned, or a word count that does not fit the steps.
+        DataError: labels that are classes, linguistic features that are not word-aligned, or a word count that does
+            not fit the steps.
     """
     path = Path(path)
+    require_scores(dataset, "MMSA's layout holds sentiment scores")
     content: dict[str, dict[str, Any]] = {}
     longest = max((len(w) for w in dataset.words), default=0)
     length = max(length, longest + 2)

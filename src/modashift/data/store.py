@@ -99,6 +99,7 @@ def write_store(dataset: Dataset, path: Path | str) -> None:
             "modashift": __version__,
             "name": dataset.name,
             "utterances": len(dataset),
+            **({"classes": list(dataset.classes)} if dataset.classes else {}),
             "features": {
                 m: {"dim": f.dim, "alignment": f.alignment, "columns": list(f.columns), "steps": len(f.values)}
                 for m, f in dataset.features.items()
@@ -294,7 +295,18 @@ def _dataset(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Da
         words=words,
         features=features,
         provenance=provenance,
+        classes=_classes(facts, labels),
     )
+
+
+def _classes(facts: Mapping[str, Any], labels: NDArray[np.float64]) -> tuple[str, ...]:
+    """Names of the classes; a store of scores, and any older store, has none."""
+    classes = facts.get("classes", [])
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise _Inconsistent("its classes are no list of names")
+    if classes and (labels >= len(classes)).any():
+        raise _Inconsistent(f"a label is beyond its {len(classes)} classes")
+    return tuple(classes)
 
 
 def _features(facts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

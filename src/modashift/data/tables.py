@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modashift.data.build import SPLIT_NAMES, Row, assemble, float_steps, group_of, origin
+from modashift.data.classes import number_labels
 from modashift.data.dataset import MODALITIES, Alignment, Dataset
 from modashift.errors import DataError
 
@@ -19,14 +20,20 @@ SUFFIXES = (".csv", ".tsv", ".jsonl")
 _GROUPS = ("group", "video", "video_id", "speaker")
 
 
-def read_table(path: Path | str, split: str | None = None, arrays: Path | str | None = None) -> Dataset:
+def read_table(
+    path: Path | str,
+    split: str | None = None,
+    arrays: Path | str | None = None,
+    classes: Sequence[str] | None = None,
+) -> Dataset:
     """Read a table with one utterance a row.
 
-    Columns: ``id`` and ``text``; ``label`` (empty where unknown; may be absent); ``split`` (train, dev or valid, test)
-    unless given here; ``group``, ``video``, ``video_id`` or ``speaker``, else the VIDEO of an id ``VIDEO_k``; ``words``
-    (a list, in CSV as JSON or separated by spaces; else the text split at white space; of entries that are lists, as
-    [word, start, end], the first is taken); and ``linguistic``, ``visual``, ``acoustic`` with the path of a ``.npy``
-    file relative to the table, empty where the modality is missing. Further columns are ignored.
+    Columns: ``id`` and ``text``; ``label`` (empty where unknown; may be absent), a score or, where no label is a
+    number, the name of a class; ``split`` (train, dev or valid, test) unless given here; ``group``, ``video``,
+    ``video_id`` or ``speaker``, else the VIDEO of an id ``VIDEO_k``; ``words`` (a list, in CSV as JSON or separated by
+    spaces; else the text split at white space; of entries that are lists, as [word, start, end], the first is taken);
+    and ``linguistic``, ``visual``, ``acoustic`` with the path of a ``.npy`` file relative to the table, empty where the
+    modality is missing. Further columns are ignored.
 
     Features may come from one ``.npz`` file instead: ``ids`` and, by modality, ``visual`` (n, D) with one vector each,
     or ``visual`` (ΣT, D) with ``visual_offsets`` (n + 1,); and ``visual_columns`` with names, where known.
@@ -38,6 +45,7 @@ def read_table(path: Path | str, split: str | None = None, arrays: Path | str | 
         path: ``.csv``, ``.tsv`` or ``.jsonl``, in UTF-8.
         split: of all rows, where the table has no such column.
         arrays: the ``.npz`` file; one beside the table with the same name is found by itself.
+        classes: names of the classes in their order, where the labels are classes; sorted by name where not given.
 
     Raises:
         DataError: naming the file, line and column, and what to do.
@@ -50,6 +58,8 @@ def read_table(path: Path | str, split: str | None = None, arrays: Path | str | 
     beside = path.with_suffix(".npz")
     source = Path(arrays) if arrays is not None else beside if beside.is_file() else None
     rows, shapes, files = [], {m: set[int]() for m in MODALITIES}, [path]
+    labels: list[str | None] = []
+    places: list[str] = []
     columns: dict[str, tuple[str, ...]] = {}
     lookup: Mapping[str, Callable[[str], NDArray[Any] | None]] = {}
     if source is not None:
@@ -57,6 +67,11 @@ def read_table(path: Path | str, split: str | None = None, arrays: Path | str | 
         files.append(source)
     for where, record in _records(path):
         row = _row(record, where, split)
+        label = record.get("label")
+        if not isinstance(label, str | int | float | None):
+            raise DataError(f"{where}, label: {label!r} is neither a number nor the name of a class")
+        labels.append(None if label is None or str(label).strip() == "" else str(label).strip())
+        places.append(where)
         for modality in MODALITIES:
             name = record.get(modality)
             if name and modality in lookup:
@@ -68,9 +83,12 @@ def read_table(path: Path | str, split: str | None = None, arrays: Path | str | 
                 shapes[modality].add(values.ndim)
                 row.features[modality] = float_steps(values, f"{where}, {modality}")
         rows.append(row)
-    given = {"split": split, "arrays": source.name if source else None}
+    scores, names = number_labels(labels, places, classes)
+    for row, score in zip(rows, scores.tolist()):
+        row.label = score
+    given = {"split": split, "arrays": source.name if source else None, "classes": classes and list(classes)}
     alignments = {m: _alignment(rows, m, shapes[m], path) for m in MODALITIES if shapes[m]}
-    return assemble(path.stem, rows, alignments, origin(path, "table", (), files, **given), columns)
+    return assemble(path.stem, rows, alignments, origin(path, "table", (), files, **given), columns, names)
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -118,13 +136,8 @@ def _row(record: dict[str, Any], where: str, split: str | None) -> Row:
         raise DataError(f"{where}: no split; add a column split with train, dev or test, or give one for all rows")
     if named not in SPLIT_NAMES:
         raise DataError(f"{where}, split: {named!r} is not one of train, dev (or valid), test")
-    label = record.get("label")
-    try:
-        score = float("nan") if label is None or str(label).strip() == "" else float(label)
-    except (TypeError, ValueError):
-        raise DataError(f"{where}, label: {label!r} is not a number") from None
     group = next((str(record[key]) for key in _GROUPS if record.get(key) not in {None, ""}), group_of(identifier))
-    return Row(identifier, group, SPLIT_NAMES[named], score, text, _words(record.get("words"), text, where))
+    return Row(identifier, group, SPLIT_NAMES[named], float("nan"), text, _words(record.get("words"), text, where))
 
 
 def _words(given: Any, text: str, where: str) -> list[str]:

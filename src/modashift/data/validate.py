@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from modashift.data.classes import class_faults
 from modashift.data.dataset import MODALITIES, Dataset, Feature
 from modashift.errors import DataError
 
@@ -150,15 +151,18 @@ def _ids(dataset: Dataset) -> Iterator[Problem]:
 def _labels(dataset: Dataset) -> Iterator[Problem]:
     labels = dataset.labels
     missing = np.isnan(labels)
+    if dataset.classes:
+        for severity, first, message, remedy in class_faults(dataset):
+            yield Problem(severity, "labels", first, message, remedy)
     outside = ~missing & ~(np.abs(labels) <= 3)
-    if outside.any():
+    if outside.any() and not dataset.classes:
         row = int(np.flatnonzero(outside)[0])
         yield Problem(
             "error",
             "labels",
             dataset.ids[row],
             f"{int(outside.sum())} labels are outside [-3, 3], {labels[row]:g} for example",
-            "scale them to sentiment scores from -3 to 3",
+            "scale them to sentiment scores from -3 to 3; where they are classes, name them with --classes",
         )
     if missing.any():
         row = int(np.flatnonzero(missing)[0])

@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from modashift.evaluate.classification import CLASS_METRICS, class_metrics
+
 __all__ = ["METRICS", "VARIANTS", "Variant", "classification_metrics", "regression_metrics"]
 
 METRICS = ("mae", "corr", "acc2_has0", "acc2_non0", "f1_has0", "f1_non0", "acc3", "acc5", "acc7")
@@ -105,16 +107,9 @@ def classification_metrics(gold: ArrayLike, prediction: ArrayLike) -> dict[str, 
     """
     y, p = np.asarray(gold), np.asarray(prediction)
     _same_shape(y, p)
-    classes = np.unique(np.concatenate([y, p]))
-    support = np.array([np.sum(y == c) for c in classes])
-    recall = np.array([np.mean(p[y == c] == c) for c in classes[support > 0]])
-    f1 = np.array([_f1(y, p, c) for c in classes])
-    return {
-        "wa": float(np.mean(y == p)),
-        "ua": float(recall.mean()),
-        "f1_macro": float(f1.mean()),
-        "f1_weighted": float(f1 @ support / len(y)),
-    }
+    classes, numbers = np.unique(np.concatenate([y, p]), return_inverse=True)
+    found = class_metrics(numbers[: len(y)], numbers[len(y) :], len(classes))
+    return {name: found[name] for name in CLASS_METRICS}
 
 
 def _checked(gold: ArrayLike, prediction: ArrayLike) -> tuple[Scores, Scores]:

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["calibration", "confusion", "error_by_length", "learning_curves", "overview", "residuals", "save"]
+__all__ = [
+    "calibration",
+    "class_confusion",
+    "confusion",
+    "error_by_length",
+    "learning_curves",
+    "overview",
+    "residuals",
+    "save",
+]
 
 Array = NDArray[np.float64]
 Runs = Mapping[str, Array]  # by model, (S, n) predictions of each seed
@@ -36,13 +45,16 @@ def save(figure: "Figure", path: Path) -> Path:
 
 
 def overview(
-    panels: Mapping[str, Sequence[tuple[str, Sequence[float], float, float, float]]], floors: Mapping[str, float]
+    panels: Mapping[str, Sequence[tuple[str, Sequence[float], float, float, float]]],
+    floors: Mapping[str, float],
+    constant: str = "train mean",
 ) -> "Figure":
     """Mean, interval and single runs of each model, one panel a metric.
 
     Args:
         panels: by label of the metric, for each model: name, values of its runs, mean, lower and upper end.
-        floors: by label of the metric, what the train mean reaches; a dashed line where it is near, else in words.
+        floors: by label of the metric, what one answer for all reaches; a dashed line where it is near, else in words.
+        constant: what that answer is.
     """
     rows = len(next(iter(panels.values())))
     figure = _figure(3.1 * len(panels) + 1.2, 0.36 * rows + 1.2)
@@ -60,7 +72,7 @@ def overview(
             if left - 5 * edge < floor < right + 5 * edge:
                 left, right = min(left, floor - edge), max(right, floor + edge)
                 axes.axvline(floor, color=GREY, linestyle="--", linewidth=1)
-            axes.set_xlabel(f"train mean: {floor:.4g}", fontsize=8, color="#59616b")
+            axes.set_xlabel(f"{constant}: {floor:.4g}", fontsize=8, color="#59616b")
         axes.set_yticks(range(rows), [_short(line[0]) for line in lines], fontsize=9)
         axes.set(xlim=(left, right), ylim=(rows - 0.4, -0.5), title=label)
         axes.locator_params(axis="x", nbins=5)
@@ -68,17 +80,23 @@ def overview(
     return figure
 
 
-def learning_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], floor: float | None) -> "Figure":
-    """Squared error on train and dev over the epochs: mean over seeds, range as a band, each seed as a thin line.
+def learning_curves(
+    curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], floor: float | None, term: str = "mse"
+) -> "Figure":
+    """Task loss on train and dev over the epochs: mean over seeds, range as a band, each seed as a thin line.
 
     Args:
         curves: by model, for each seed the lines of its ``metrics.jsonl``.
-        floor: squared error of the train mean on dev.
+        floor: loss of one answer for all on dev.
+        term: the loss: ``mse`` of scores, ``ce`` of classes.
     """
     figure, grid = _panels(len(curves), sharey=True)
     top = 0.0
     for axes, (name, seeds) in zip(grid, curves.items(), strict=True):
-        for key, label, colour, dashes in (("train_mse", "train", GREY, "--"), ("dev_mse", "dev", BLUE, "-")):
+        for key, label, colour, dashes in (
+            (f"train_{term}", "train", GREY, "--"),
+            (f"dev_{term}", "dev", BLUE, "-"),
+        ):
             series = [[(e["epoch"], e[key]) for e in epochs if e.get(key) is not None] for epochs in seeds]
             series = [s for s in series if s]
             for points in series:
@@ -92,14 +110,20 @@ def learning_curves(curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]],
                 means = [sum(v) / len(v) for v in found]
                 axes.plot(epochs, means, color=colour, linewidth=2, linestyle=dashes, label=label)
         if floor is not None:
-            axes.axhline(floor, color=ORANGE, linewidth=1.2, linestyle=":", label="train mean on dev")
+            axes.axhline(
+                floor,
+                color=ORANGE,
+                linewidth=1.2,
+                linestyle=":",
+                label="train mean on dev" if term == "mse" else "one answer for all",
+            )
         axes.locator_params(axis="x", integer=True)
         axes.set_title(_short(name))
         _done(axes)
     top = max(top, floor or 0.0)
     if top > 0:
         grid[0].set_ylim(0, 1.08 * top)
-    _label(figure, grid, "epoch", "mean squared error")
+    _label(figure, grid, "epoch", "mean squared error" if term == "mse" else "cross-entropy")
     _legend(grid[0])
     return figure
 
@@ -149,20 +173,44 @@ def residuals(gold: Array, runs: Runs) -> "Figure":
 
 def confusion(gold: Array, runs: Runs) -> "Figure":
     """The seven classes: share of each gold class (a row) that is predicted as each class, mean over the runs."""
-    figure, grid = _panels(len(runs), size=2.9)
-    true = _seven(gold)
     classes = [f"{c}".replace("-", "−") for c in range(-3, 4)]
+    return _confusion(_seven(gold), {name: [_seven(p) for p in found] for name, found in runs.items()}, classes)
+
+
+def class_confusion(gold: Array, runs: Runs, names: Sequence[str]) -> "Figure":
+    """Share of each gold class (a row) that is predicted as each class, mean over the runs.
+
+    Args:
+        gold: (n,) numbers of classes.
+        runs: by model, (S, n) predicted numbers.
+        names: of the classes.
+    """
+    numbers = {name: [p.astype(np.intp) for p in found] for name, found in runs.items()}
+    return _confusion(
+        gold.astype(np.intp), numbers, [_short(name, 12) for name in names], size=max(2.9, 0.5 * len(names))
+    )
+
+
+def _confusion(
+    true: NDArray[np.intp],
+    runs: Mapping[str, Sequence[NDArray[np.intp]]],
+    classes: Sequence[str],
+    size: float = 2.9,
+) -> "Figure":
+    figure, grid = _panels(len(runs), size=size)
+    n = len(classes)
     for axes, (name, predictions) in zip(grid, runs.items(), strict=True):
-        counts = np.mean([np.bincount(true * 7 + _seven(p), minlength=49) for p in predictions], axis=0).reshape(7, 7)
+        counts = np.mean([np.bincount(true * n + p, minlength=n * n) for p in predictions], axis=0).reshape(n, n)
         totals = counts.sum(1, keepdims=True)
         shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=0.8, interpolation="nearest")
-        for i, j in np.ndindex(7, 7):
+        for i, j in np.ndindex(n, n):
             if shares[i, j] >= 0.005:
                 colour = "white" if shares[i, j] > 0.45 else "black"
                 axes.text(j, i, f"{100 * shares[i, j]:.0f}", ha="center", va="center", fontsize=8, color=colour)
-        axes.set_xticks(range(7), classes, fontsize=8)
-        axes.set_yticks(range(7), [f"{c} ({t:.0f})" for c, t in zip(classes, totals[:, 0])], fontsize=8)
+        words = max(map(len, classes)) > 2
+        axes.set_xticks(range(n), classes, fontsize=8, rotation=45 if words else 0, ha="right" if words else "center")
+        axes.set_yticks(range(n), [f"{c} ({t:.0f})" for c, t in zip(classes, totals[:, 0])], fontsize=8)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_title(_short(name), fontsize=10, parse_math=False)
@@ -241,5 +289,5 @@ def _done(axes: "Axes") -> None:
         text.set_parse_math(False)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 34 else name[:33] + "…"
+def _short(name: str, most: int = 34) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"

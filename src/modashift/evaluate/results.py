@@ -1,30 +1,16 @@
 """Finished runs, read from their folders: an experiment's, or any others."""
 
-import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
-from numpy.typing import NDArray
-
 from modashift.errors import DataError, ModashiftError
+from modashift.evaluate.run_files import Scores, read_json, read_lines, read_predictions, read_yaml
 from modashift.experiments.points import declared as declared_runs
 
 __all__ = ["Results", "Run", "Scores", "read_results"]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What a run said about one split: ids, gold scores and predictions, all (n,), in the order of the ids."""
-
-    ids: tuple[str, ...]
-    gold: NDArray[np.float64]
-    prediction: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -42,6 +28,7 @@ class Run:
         epochs: lines of ``metrics.jsonl``.
         seconds: of each epoch.
         scores: by split.
+        parts: of a cross-validation, the runs of the folds whose test parts were put together here.
     """
 
     path: Path
@@ -54,12 +41,41 @@ class Run:
     epochs: Sequence[Mapping[str, Any]]
     seconds: Sequence[float]
     scores: Mapping[str, Scores]
+    parts: "tuple[Run, ...]" = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; none where scores were predicted."""
+        return tuple(self.results.get("classes", ()))
+
+    @property
+    def fold(self) -> int | None:
+        """Number of the fold, of a run of a cross-validation."""
+        parted = self.config.get("folds") or self.config.get("protocol")
+        return int(self.config.get("fold", 1)) if parted else None
+
+    @property
+    def folds(self) -> int | None:
+        """How many folds the cross-validation has."""
+        counted = re.search(r"(\d+)(-random)?$", str(self.config.get("protocol") or ""))
+        return int(counted[1]) if counted else self.config.get("folds")
+
+    @property
+    def protocol(self) -> str:
+        """How the splits came about, in words; empty where it was not recorded."""
+        return str(self.results.get("protocol", ""))
 
     @property
     def beat_floor(self) -> bool | None:
-        """Whether dev was ever better than the train mean, by squared error, else by absolute; None if not recorded."""
+        """Whether dev was ever better than one answer for all (the train mean, the class shares); None if not known.
+
+        By squared error, else by absolute; of classes by the cross-entropy; of folds, whether it was so in each.
+        """
+        if self.parts:
+            each = [run.beat_floor for run in self.parts]
+            return False if False in each else None if None in each else True
         floor = self.results.get("splits", {}).get("dev", {}).get("floor", {})
-        for name in ("mse", "mae"):
+        for name in ("mse", "mae", "ce"):
             reached = [e[f"dev_{name}"] for e in self.epochs if e.get(f"dev_{name}") is not None]
             if reached and name in floor:
                 return bool(min(reached) < floor[name])
@@ -93,12 +109,15 @@ def read_results(paths: Sequence[str | Path]) -> Results:
     """Read runs.
 
     Args:
-        paths: an experiment folder (``runs/ROW/DATA/SEED`` in it), a folder with runs anywhere in it, or run folders.
+        paths: an experiment folder (``runs/ROW/DATA/SEED`` in it, and in that ``foldK`` of a cross-validation), a
+            folder with runs anywhere in it, or run folders.
 
     Raises:
         ModashiftError: nothing there, or two runs of one row, data set and seed.
         DataError: a run's files cannot be read, naming the file.
     """
+    from modashift.evaluate.pooling import pooled
+
     roots = [Path(p) for p in paths]
     missing = [str(p) for p in roots if not p.is_dir()]
     if missing or not roots:
@@ -111,7 +130,7 @@ def read_results(paths: Sequence[str | Path]) -> Results:
     for root in roots:
         experiment = (root / "experiment.yaml").is_file()
         if experiment and len(roots) == 1:
-            title = str((_yaml(root / "experiment.yaml") or {}).get("title") or title)
+            title = str((read_yaml(root / "experiment.yaml") or {}).get("title") or title)
         folders = _run_folders(root / "runs" if experiment else root)
         if experiment:
             try:
@@ -128,11 +147,11 @@ def read_results(paths: Sequence[str | Path]) -> Results:
                 unfinished.append(folder.relative_to(root).as_posix())
                 continue
             run = _read_run(folder)
-            if experiment and len(parts := folder.relative_to(root / "runs").parts) == 3:
+            if experiment and len(parts := folder.relative_to(root / "runs").parts) in {3, 4}:
                 run = replace(run, row=parts[0], data=parts[1])
             runs.append(run)
-        failures += [_failure(line) for line in _lines(root / "failures.jsonl")]
-    runs = _distinct(runs)
+        failures += [_failure(line) for line in read_lines(root / "failures.jsonl")]
+    runs = pooled(_distinct(runs))
     order = {row: k for k, row in enumerate(_declared_rows(roots))}
 
     def place(row: str) -> int:
@@ -147,7 +166,7 @@ def _declared_rows(roots: Sequence[Path]) -> list[str]:
     """Names of the rows in the order of the declaration, where it lists them."""
     names: list[str] = []
     for root in roots:
-        declared = _yaml(root / "experiment.yaml") if (root / "experiment.yaml").is_file() else None
+        declared = read_yaml(root / "experiment.yaml") if (root / "experiment.yaml").is_file() else None
         names += [str(row) for row in (declared.get("rows") or ())] if isinstance(declared, dict) else []
     return names
 
@@ -166,12 +185,12 @@ def _distinct(runs: list[Run]) -> list[Run]:
     """Tell rows of one name apart by the folders above them; refuse what is still twice the same."""
 
     def repeated(found: list[Run]) -> set[tuple[str, str]]:
-        seen: dict[tuple[str, str, int], Path] = {}
+        seen = set()
         twice = set()
         for run in found:
-            if (run.row, run.data, run.seed) in seen:
+            if (run.row, run.data, run.seed, run.fold) in seen:
                 twice.add((run.row, run.data))
-            seen[run.row, run.data, run.seed] = run.path
+            seen.add((run.row, run.data, run.seed, run.fold))
         return twice
 
     twice = repeated(runs)
@@ -190,13 +209,13 @@ def _distinct(runs: list[Run]) -> list[Run]:
 
 
 def _read_run(folder: Path) -> Run:
-    results = _json(folder / "results.json")
+    results = read_json(folder / "results.json")
     try:
         model, seed = str(results["model"]), int(results["seed"])
         data = str(results["data"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder / 'results.json'} is not of a run: no {error}") from error
-    config = _yaml(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
+    config = read_yaml(folder / "config.yaml") if (folder / "config.yaml").is_file() else {}
     name = folder.resolve().name
     stem = re.sub(rf"[-_. ]*(seed[-_ ]?)?{seed}$", "", name)
     if not stem:  # the folder is the seed
@@ -210,65 +229,11 @@ def _read_run(folder: Path) -> Run:
         model=model,
         results=results,
         config=config if isinstance(config, dict) else {},
-        epochs=_lines(folder / "metrics.jsonl"),
-        seconds=[float(line["seconds"]) for line in _lines(folder / "timing.jsonl") if "seconds" in line],
-        scores=_predictions(folder / "predictions.csv"),
+        epochs=read_lines(folder / "metrics.jsonl"),
+        seconds=[float(line["seconds"]) for line in read_lines(folder / "timing.jsonl") if "seconds" in line],
+        scores=read_predictions(folder / "predictions.csv", tuple(results.get("classes", ()))),
     )
-
-
-def _predictions(path: Path) -> dict[str, Scores]:
-    found: dict[str, list[tuple[str, float, float]]] = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file):
-                found.setdefault(line["split"], []).append((line["id"], float(line["gold"]), float(line["prediction"])))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; the run has results but no predictions") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is damaged: expected id, gold, prediction, split in each line ({error})") from error
-    result = {}
-    for split, rows in found.items():
-        rows.sort(key=lambda row: row[0])
-        ids = tuple(row[0] for row in rows)
-        if len(set(ids)) < len(ids):
-            raise DataError(f"{path}: an id occurs twice in the {split} split")
-        result[split] = Scores(ids, np.array([r[1] for r in rows]), np.array([r[2] for r in rows]))
-        if not (np.isfinite(result[split].gold).all() and np.isfinite(result[split].prediction).all()):
-            raise DataError(f"{path}: a gold score or prediction of the {split} split is not finite; did it diverge?")
-    return result
 
 
 def _failure(line: Mapping[str, Any]) -> Mapping[str, str]:
     return {key: str(line.get(key, "")) for key in ("run", "error")}
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-
-
-def _yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-
-
-def _lines(path: Path) -> list[Mapping[str, Any]]:
-    """Lines of a JSON-lines file, none where there is no file; a last line that a kill cut short is left out."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rows: list[Mapping[str, Any]] = []
-    for k, line in enumerate(lines):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            if k == len(lines) - 1:
-                break
-            raise DataError(f"{path}, line {k + 1}: {error}") from error
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows

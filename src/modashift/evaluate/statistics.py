@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
 
+from modashift.evaluate.classification import weighted_class_metrics
 from modashift.evaluate.metrics import Variant
 from modashift.evaluate.resampling import item_weights, seed_weights, weighted_metrics
 
@@ -70,11 +71,12 @@ class Bootstrap:
     that differences between them are paired.
 
     Args:
-        gold: (n,) scores.
+        gold: (n,) scores, or numbers of classes.
         runs: by model, its predictions by seed, each (n,).
         samples: bootstrap samples.
         variant: metric conventions, as of `regression_metrics`.
         seed: of the samples: the same input gives the same intervals.
+        classes: number of classes, whose metrics are then worked out; 0 for scores.
 
     Raises:
         ValueError: no items, a model without runs, or predictions of another length.
@@ -95,6 +97,7 @@ class Bootstrap:
         samples: int = 10_000,
         variant: Variant = "mmsa",
         seed: int = 0,
+        classes: int = 0,
     ) -> None:
         y = np.asarray(gold, dtype=np.float64)
         empty = [name for name, found in runs.items() if not found]
@@ -107,7 +110,10 @@ class Bootstrap:
             raise ValueError(f"{self.items} gold scores, but predictions of other lengths")
         # Bootstrap samples of the items, and one that is the items themselves.
         weights = np.vstack([np.ones((1, self.items)), item_weights(self.items, samples, np.random.default_rng(seed))])
-        self._drawn = weighted_metrics(y, np.stack(flat), weights, variant)
+        if classes:
+            self._drawn = weighted_class_metrics(y, np.stack(flat), weights, classes)
+        else:
+            self._drawn = weighted_metrics(y, np.stack(flat), weights, variant)
         ends = np.cumsum([len(found) for found in runs.values()])
         self._columns = {
             name: slice(end - len(found), end) for (name, found), end in zip(runs.items(), ends, strict=True)

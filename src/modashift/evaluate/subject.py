@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from modashift.batch import Batch
 from modashift.data.dataset import Dataset
-from modashift.errors import DataError
+from modashift.errors import DataError, ModashiftError
 from modashift.models.base import Output
 from modashift.predictor import Predictor
 from modashift.preprocess import Encoded
@@ -58,8 +58,14 @@ class Subject:
 
         Raises:
             DataError: for features other than those the model was trained on.
+            ModashiftError: for a model of classes.
         """
         preprocessor = predictor.preprocessor
+        if predictor.classes:
+            raise ModashiftError(
+                f"{predictor.folder} tells classes apart ({', '.join(predictor.classes)}); explain, embed and "
+                "robustness measure changes of a score, and are for models of scores only"
+            )
         complete = preprocessor.complete(dataset)
         made = preprocessor.vectors is not None and preprocessor.vectors.kind != "given"
         source = dataset.keep_features([m for m in preprocessor.modality_sizes if not (made and m == "linguistic")])

@@ -8,6 +8,7 @@ from typing import Any
 from modashift import recipes
 from modashift.errors import ModashiftError
 from modashift.experiments.declare import find, override, read_yaml, unknown_keys
+from modashift.experiments.points import folds as declared_folds
 from modashift.experiments.points import rows as declared_rows
 from modashift.experiments.points import section
 from modashift.experiments.points import seeds as declared_seeds
@@ -23,7 +24,8 @@ class Run:
     """One run of an experiment.
 
     Attributes:
-        name: ``row/data/seed``, or ``prepare/name`` for a run that others start from.
+        name: ``row/data/seed``, below that ``fold1`` and so on for the folds of a cross-validation, or ``prepare/name``
+            for a run that others start from.
         row: row of the table; empty for a prepared run.
         table: name of the data set.
         seed: of the training.
@@ -130,12 +132,16 @@ def read(
         (row.name, _applied(path, row.declared, rows[row.declared], row.point))
         for row in declared_rows(path, declaration)
     ]
-    runs = [
-        _run(path, row, full, table, seed, data[table] or {}, shared, "", base, prepared)
-        for seed in seeds
-        for table in used
-        for full, row in cells
-    ]
+    runs = []
+    for seed in seeds:
+        for table in used:
+            parts: dict[int, list[Run]] = {}  # fold by fold, so that all rows of a fold are there early
+            for full, row in cells:
+                merged = {**(data[table] or {}), **(row.get("data") or {})}
+                for fold in declared_folds(f"{path}: data.{table}", merged):
+                    run = _run(path, row, full, table, seed, data[table] or {}, shared, "", base, prepared, fold)
+                    parts.setdefault(fold or 0, []).append(run)
+            runs += [run for k in sorted(parts) for run in parts[k]]
     title = str(declaration.get("title", path.stem))
     names = tuple(name for name, _ in cells)
     return Experiment(title, path, declaration, names, tuple(data), (*first, *runs))
@@ -170,6 +176,7 @@ def _run(
     name: str,
     base: Path,
     prepared: Mapping[str, Any],
+    fold: int | None = None,
 ) -> Run:
     """Settings of one run: the configuration, then what all rows share, then the row's own."""
     row = row or {}
@@ -188,17 +195,20 @@ def _run(
     options = _merged(recipe.options, _part(f"{where}.options", row.get("options"), None))
     data = {**recipe.data, **_file(where, dataset, table, row.get("layout"))}
     data |= _part(f"{where}.data", row.get("data"), DATA)
+    if fold is not None:
+        data["fold"] = fold
     if not data.get("data"):
         said = f"give --data {table}=PATH" if full else "give it as data: {data: …}"
         raise ModashiftError(f"{where}: the data set {table or name!r} has no file; {said}")
     after = None
     if train.get("init"):
         init = str(train["init"]).replace("{data}", table).replace("{seed}", str(seed))
+        init = init.replace("{fold}", str(fold or ""))
         if full and init in prepared:
             after, init = f"prepare/{init}", str(base / "prepare" / init)
         train["init"] = init
     settings = settle(where, model, data, {**train, "seed": seed}, options)
-    full_name = f"{full}/{table}/{seed}" if full else f"prepare/{name}"
+    full_name = f"{full}/{table}/{seed}" + (f"/fold{fold}" if fold else "") if full else f"prepare/{name}"
     return Run(full_name, full, table, seed, settings, after)
 
 

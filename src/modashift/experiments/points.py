@@ -9,11 +9,12 @@ from typing import Any
 
 from modashift.errors import ModashiftError
 from modashift.experiments.declare import read_yaml, unknown_keys
-from modashift.experiments.settings import DATA
+from modashift.experiments.settings import DATA, place
 
-__all__ = ["Row", "declared", "rows", "section", "seeds"]
+__all__ = ["ALL", "Row", "declared", "folds", "rows", "section", "seeds"]
 
 ROW = ("title", "model", "config", "data", "layout", "train", "options", "grid")
+ALL = "all"  # as fold of a data set: every fold of its cross-validation is a run
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+,=-]*")
 
 
@@ -35,13 +36,48 @@ class Row:
 def declared(path: Path) -> tuple[str, ...]:
     """Names ``row/data/seed`` of all runs that a file declares, whatever part of them was asked for.
 
+    Where a data set has ``fold: all``, its runs are ``row/data/seed/fold1`` and so on.
+
     Raises:
         ModashiftError: where the file cannot be read or does not say.
     """
     declaration = read_yaml(path)
     data = section(path, declaration, "data", "the data sets, by name")
     found = rows(path, declaration)
-    return tuple(f"{row.name}/{table}/{seed}" for seed in seeds(path, declaration) for table in data for row in found)
+    cells = section(path, declaration, "rows", "the rows of the table")
+    names = []
+    for seed in seeds(path, declaration):
+        for table, dataset in data.items():
+            for row in found:
+                own = (cells[row.declared] or {}).get("data") or {}
+                for key, value in row.point.items():
+                    own = place(str(path), key, value, {"data": own, "train": {}, "options": {}})["data"]
+                of = folds(f"{path}: data.{table}", {**(dataset or {}), **own})
+                names += [f"{row.name}/{table}/{seed}" + (f"/fold{k}" if k else "") for k in of]
+    return tuple(names)
+
+
+def folds(where: str, data: Mapping[str, Any]) -> tuple[int | None, ...]:
+    """Folds that a run on these data stands for: every one where ``fold`` is ``all``, else just what it says (None).
+
+    Args:
+        where: file and key, for messages.
+        data: fields of `DataArgs`, with ``folds`` (a number) or ``protocol`` (whose name ends in one: ``speaker10``).
+
+    Raises:
+        ModashiftError: ``all`` without a number of folds.
+    """
+    if data.get("fold") != ALL:
+        return (None,)
+    count = data.get("folds")
+    if data.get("protocol") is not None:
+        match = re.fullmatch(r"[a-z]+([1-9]\d*)(-random)?", str(data["protocol"]))
+        count = int(match[1]) if match else None
+    if type(count) is not int or count < 2:
+        raise ModashiftError(
+            f"{where}: fold all needs a cross-validation: folds (a number of 2 or more), or a protocol (speaker10, …)"
+        )
+    return tuple(range(1, count + 1))
 
 
 def seeds(path: Path, declaration: Mapping[str, Any]) -> list[int]:

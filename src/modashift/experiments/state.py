@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modashift.errors import ModashiftError
+from modashift.evaluate.tasks import reached
 from modashift.experiments.grid import Run
 from modashift.experiments.settings import differences
 
@@ -50,7 +51,7 @@ def progress(run: Run, out: Path) -> Progress:
     train = run.settings.train
     if not found:
         return Progress(0, train.epochs)
-    value = found[-1].get(f"dev_{train.select}")
+    value = reached(found[-1], train.select)
     score = f"dev {train.select} {value:.3f}" if isinstance(value, float) else ""
     return Progress(min(len(found), train.epochs), train.epochs, score)
 

@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Literal
 
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from modashift.batch import Batch
+from modashift.models.layers import TaskLoss, class_loss, task_loss
 
 __all__ = ["FROM_DATA", "Model", "Output"]
 
-FROM_DATA = ("backbone", "modality_sizes")  # arguments of models that the user does not set
+FROM_DATA = ("backbone", "modality_sizes", "classes")  # arguments of models that the user does not set
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Output:
     """What a model makes of a batch.
 
     Attributes:
-        prediction: (B,) score.
+        prediction: (B,) score; or (B, C) logits of the classes, where labels are classes.
         embeddings: by modality (B, d), what the contrastive losses compare and t-SNE pictures show.
         extra: whatever else the model's own loss needs, by name, with the batch first: (B, …).
     """
@@ -36,8 +36,11 @@ class Model(nn.Module, PyTorchModelHubMixin):
     """Base of all models; a new one overrides `forward`, and `loss` where it has terms of its own.
 
     The class signature is the configuration: the command line, the YAML files and ``config.json`` are read off it.
-    Every argument must be JSON-able or a dataclass of such. `backbone` and `modality_sizes` come from the data and
-    the chosen backbone, all others from the user.
+    Every argument must be JSON-able or a dataclass of such. `backbone`, `modality_sizes` and `classes` come from the
+    data and the chosen backbone, all others from the user.
+
+    A model for classes too takes ``classes`` and hands it to ``Model.__init__``; its last layer has `outputs` columns,
+    of which it squeezes the last dimension: (B, 1) becomes the (B,) of scores, and (B, C) stays the logits it is.
 
     Attributes:
         name: on the command line.
@@ -48,7 +51,11 @@ class Model(nn.Module, PyTorchModelHubMixin):
             that read the words as one more sequence, ``batch.features["linguistic"]``.
         steps: whether word-aligned features are given to it one a ``piece`` or one a ``word``.
         aligned: whether it needs all sequences at the same steps, so that frames at rates of their own are refused.
+        scores_only: why the model can predict scores only and no classes; empty where it can do both.
         differs: what is not as in the published code, one sentence each.
+        classes: number of classes, 0 for scores.
+        class_weights: (C,) of the cross-entropy, None for 1 each; see `weigh_classes`. Not saved with the weights.
+        task_loss: error of scores that is minimised.
     """
 
     name: ClassVar[str]
@@ -58,10 +65,17 @@ class Model(nn.Module, PyTorchModelHubMixin):
     text: ClassVar[Literal["pieces", "vectors"]] = "pieces"
     steps: ClassVar[Literal["piece", "word"]] = "piece"
     aligned: ClassVar[bool] = False
+    scores_only: ClassVar[str] = ""
     differs: ClassVar[tuple[str, ...]] = ()
+    task_loss: TaskLoss = "mse"
+    class_weights: Tensor | None
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 0) -> None:
         super().__init__()
+        if classes < 0 or classes == 1:
+            raise ValueError(f"there must be two classes or more (or 0, for scores), got {classes}")
+        self.classes = classes
+        self.register_buffer("class_weights", None, persistent=False)
         given: Any = self._hub_mixin_config  # the arguments, as the mixin recorded them
         self._hub_mixin_config = {"model": self.name, **(given or {})}
 
@@ -78,24 +92,47 @@ class Model(nn.Module, PyTorchModelHubMixin):
         assert isinstance(self._hub_mixin_config, dict)
         return self._hub_mixin_config
 
+    @property
+    def outputs(self) -> int:
+        """Columns of the last layer: one for a score, else one a class."""
+        return max(1, self.classes)
+
+    @property
+    def task_term(self) -> str:
+        """Name of the task's own term in the losses: ``mse`` of scores, ``ce`` (cross-entropy) of classes."""
+        return "ce" if self.classes else "mse"
+
     def forward(self, batch: Batch) -> Output:
         """Score a batch."""
         raise NotImplementedError
 
+    def answer(self, prediction: Tensor) -> Tensor:
+        """What a prediction says to people: the score (B,) itself, or the probability of each class (B, C)."""
+        return prediction.softmax(-1) if self.classes else prediction
+
+    def task_terms(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """The part of the losses that every model has: ``loss`` and the `task_term`."""
+        if self.classes:
+            return class_loss(output.prediction, batch.label, self.class_weights)
+        return task_loss(self.task_loss, output.prediction, batch.label)
+
+    def weigh_classes(self, weights: Tensor | None) -> None:
+        """Weigh the cross-entropy of each class, (C,), or no longer; called before training."""
+        self.class_weights = weights
+
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Named loss terms; ``loss`` is the one to minimise, ``mse`` the task's.
+        """Named loss terms; ``loss`` is the one to minimise, and the `task_term` must be among them.
 
         Under data-parallel training `output` and the batch's labels hold the samples of all processes, so that terms
         over pairs of samples are exact.
         """
-        mse = F.mse_loss(output.prediction, batch.label.to(output.prediction.dtype))
-        return {"loss": mse, "mse": mse}
+        return self.task_terms(output, batch)
 
     def start_training(self, labels: Tensor) -> None:
         """Called once before the first step, and before `load_training_state` where a run is resumed.
 
         Args:
-            labels: (n,) score of every utterance of the data set, NaN for those that are not trained on;
+            labels: (n,) score or class of every utterance of the data set, NaN for those that are not trained on;
                 ``batch.index`` holds positions in it.
         """
 

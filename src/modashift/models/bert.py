@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from modashift.batch import Batch, masked_mean
 from modashift.models.base import Model, Output
 from modashift.models.encoder import ShiftedEncoder
-from modashift.models.layers import TaskLoss, task_loss
+from modashift.models.layers import TaskLoss
 
 __all__ = ["BERT", "Pooling"]
 
@@ -26,6 +26,7 @@ class BERT(Model):
         pooling: ``mean`` over all tokens, or ``cls``: the encoder's own pooler on [CLS], as the published code has it.
         dropout: before the head.
         task_loss: mse (mean squared error); or huber, which weighs large errors less, or l1 (mean absolute error).
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "bert"
@@ -39,8 +40,9 @@ class BERT(Model):
         pooling: Pooling = "mean",
         dropout: float = 0.1,
         task_loss: TaskLoss = "mse",
+        classes: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         self._assemble(ShiftedEncoder(backbone, {}, "none", pooler=pooling == "cls"), pooling, dropout, task_loss)
 
     def _assemble(self, encoder: ShiftedEncoder, pooling: Pooling, dropout: float, task_loss: TaskLoss) -> None:
@@ -48,7 +50,7 @@ class BERT(Model):
         self.task_loss: TaskLoss = task_loss
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(encoder.hidden_size, 1)
+        self.head = nn.Linear(encoder.hidden_size, self.outputs)
 
     def forward(self, batch: Batch) -> Output:
         """Score a batch."""
@@ -58,7 +60,3 @@ class BERT(Model):
         else:
             pooled = masked_mean(hidden, batch.pieces().mask)
         return Output(self.head(self.dropout(pooled)).squeeze(-1), {"linguistic": pooled})
-
-    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """The task's error alone."""
-        return task_loss(self.task_loss, output.prediction, batch.label)

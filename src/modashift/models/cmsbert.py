@@ -25,6 +25,7 @@ class CMSBERT(BERT):
         pooling: ``mean`` over all tokens, or ``cls``: the encoder's own pooler on [CLS], as the published code has it.
         dropout: before the head.
         task_loss: mse (mean squared error); or huber, which weighs large errors less, or l1 (mean absolute error).
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "cmsbert"
@@ -41,8 +42,9 @@ class CMSBERT(BERT):
         pooling: Pooling = "mean",
         dropout: float = 0.1,
         task_loss: TaskLoss = "mse",
+        classes: int = 0,
     ) -> None:
-        Model.__init__(self)
+        Model.__init__(self, classes)
         require_modalities(self.name, modality_sizes)
         encoder = ShiftedEncoder(backbone, modality_sizes, layers, shift, pooler=pooling == "cls")
         self._assemble(encoder, pooling, dropout, task_loss)
@@ -61,6 +63,7 @@ class CMSBERT1(CMSBERT):
         pooling: ``mean`` over all tokens, or ``cls``: the encoder's own pooler on [CLS], as the published code has it.
         dropout: before the head.
         task_loss: mse (mean squared error); or huber, which weighs large errors less, or l1 (mean absolute error).
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "cmsbert-1"
@@ -75,8 +78,9 @@ class CMSBERT1(CMSBERT):
         pooling: Pooling = "mean",
         dropout: float = 0.1,
         task_loss: TaskLoss = "mse",
+        classes: int = 0,
     ) -> None:
-        super().__init__(backbone, modality_sizes, layers, shift, pooling, dropout, task_loss)
+        super().__init__(backbone, modality_sizes, layers, shift, pooling, dropout, task_loss, classes)
 
 
 def require_modalities(name: str, sizes: Mapping[str, int]) -> None:

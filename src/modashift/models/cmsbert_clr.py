@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from modashift.batch import Batch, masked_mean
 from modashift.losses import LossBalance, pairwise_contrastive, smoothed_targets
@@ -25,6 +24,9 @@ class CMSBERTCLR(Model):
     (z¹, z); the z of all ordered pairs of modalities are pulled together by contrastive losses with smoothed targets;
     a Transformer layer over the z¹ and two linear layers predict the score. The total is MSE + ν · contrastive.
 
+    Where labels are classes, the cross-entropy takes the place of the MSE, in ν too, and utterances are alike that are
+    of the same class.
+
     Ablations of Table III: ``loss_momentum: 1`` (without moving average), ``target_weight: 1`` (without label
     smoothing), both; ``contrastive: false`` leaves the contrastive losses out altogether.
 
@@ -37,7 +39,7 @@ class CMSBERTCLR(Model):
         loss_momentum: α of the moving average that sets ν; 1 keeps ν at its initial value.
         initial_weight: ν before the first validation; null measures the ratio of the losses before training.
         target_weight: β, target weight of an utterance's own pair; 1 means no label smoothing.
-        alike: δ, largest difference of scores of the same sign that counts as alike.
+        alike: δ, largest difference of scores of the same sign that counts as alike; classes have no such thing.
         contrastive: whether the contrastive losses are trained.
         contrastive_reduction: sum or mean over the ordered pairs of modalities.
         pool_specials: average the words' states over [CLS] and [SEP] too.
@@ -47,6 +49,7 @@ class CMSBERTCLR(Model):
         fusion_heads: its attention heads.
         fusion_feedforward: width of its feed-forward part.
         dropout: in the fusion Transformer and the predictor.
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "cmsbert-clr"
@@ -74,8 +77,9 @@ class CMSBERTCLR(Model):
         fusion_heads: int = 2,
         fusion_feedforward: int = 2048,
         dropout: float = 0.1,
+        classes: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         require_modalities(self.name, modality_sizes)
         self.encoder = ShiftedEncoder(backbone, modality_sizes, layers, shift)
         size = self.encoder.hidden_size
@@ -93,10 +97,11 @@ class CMSBERTCLR(Model):
             enable_nested_tensor=False,
         )
         self.predictor = nn.Sequential(
-            nn.Linear(len(self.order) * size, size), nn.ReLU(), nn.Dropout(dropout), nn.Linear(size, 1)
+            nn.Linear(len(self.order) * size, size), nn.ReLU(), nn.Dropout(dropout), nn.Linear(size, self.outputs)
         )
         self.balance = LossBalance(loss_momentum, initial_weight)
-        self.temperature, self.target_weight, self.alike = temperature, target_weight, alike
+        self.temperature, self.target_weight = temperature, target_weight
+        self.alike = 0.0 if classes else alike  # numbers of classes are alike where they are the same
         self.contrastive, self.contrastive_reduction = contrastive, contrastive_reduction
         self.pool_specials = pool_specials
 
@@ -120,11 +125,11 @@ class CMSBERTCLR(Model):
         return Output(self.predictor(fused.flatten(1)).squeeze(-1), embeddings, present)
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """MSE + ν · contrastive (equation 24)."""
-        label = batch.label.to(output.prediction.dtype)
-        mse = F.mse_loss(output.prediction, label)
+        """Task loss + ν · contrastive (equation 24)."""
+        terms = self.task_terms(output, batch)
+        task, label = terms["loss"], batch.label.to(output.prediction.dtype)
         if not self.contrastive or len(label) < 2:
-            return {"loss": mse, "mse": mse}
+            return terms
         targets = smoothed_targets(label, self.target_weight, self.alike)
         contrastive = pairwise_contrastive(
             output.embeddings,
@@ -133,7 +138,7 @@ class CMSBERTCLR(Model):
             reduction=self.contrastive_reduction,
             present=output.extra,
         )
-        return {"loss": mse + self.balance.nu.to(mse.dtype) * contrastive, "mse": mse, "contrastive": contrastive}
+        return {**terms, "loss": task + self.balance.nu.to(task.dtype) * contrastive, "contrastive": contrastive}
 
     def wants_initial_losses(self) -> bool:
         """Where ν is to start at the measured ratio."""
@@ -141,11 +146,11 @@ class CMSBERTCLR(Model):
 
     def before_training(self, losses: Mapping[str, float]) -> None:
         """Set ν to the ratio of the untrained model's dev losses."""
-        self.balance.start(losses["mse"], losses["contrastive"])
+        self.balance.start(losses[self.task_term], losses["contrastive"])
 
     def after_validation(self, losses: Mapping[str, float]) -> dict[str, float]:
         """Update ν from the dev losses (equations 20–22)."""
         if "contrastive" not in losses:
             return {}
-        self.balance.update(losses["mse"], losses["contrastive"])
+        self.balance.update(losses[self.task_term], losses["contrastive"])
         return {"contrastive_weight": self.balance.value}

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from modashift.batch import Batch, Seq, masked_mean
 
-__all__ = ["Projector", "SequenceEncoder", "TaskLoss", "compact", "last_step", "task_loss", "vectors"]
+__all__ = ["Projector", "SequenceEncoder", "TaskLoss", "class_loss", "compact", "last_step", "task_loss", "vectors"]
 
 TaskLoss = Literal["l1", "mse", "huber"]
 HUBER = 0.5  # errors below it count squared, larger ones by their size
@@ -26,6 +26,23 @@ def task_loss(kind: TaskLoss, prediction: Tensor, label: Tensor) -> dict[str, Te
         return {"loss": mse, "mse": mse}
     loss = F.l1_loss(prediction, label) if kind == "l1" else F.smooth_l1_loss(prediction, label, beta=HUBER)
     return {"loss": loss, "mse": mse}
+
+
+def class_loss(logits: Tensor, label: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+    """The task's term ``loss`` and ``ce`` where labels are classes: the mean of w_y · (−log softmax(logits)_y).
+
+    The weighted terms are divided by the number of utterances, not by the sum of their weights, so that the mean over
+    batches is that over all utterances; weights therefore are to have mean 1 over the training utterances.
+
+    Args:
+        logits: (B, C).
+        label: (B,) numbers of the classes, in any type.
+        weights: (C,) of the classes; all 1 where not given.
+    """
+    number = label.long()
+    each = F.cross_entropy(logits, number, reduction="none")  # (B,)
+    ce = (each if weights is None else weights.to(each.dtype)[number] * each).mean()
+    return {"loss": ce, "ce": ce}
 
 
 def vectors(batch: Batch, modality: str, size: int) -> Seq:

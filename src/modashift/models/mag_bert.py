@@ -69,6 +69,7 @@ class MAGBERT(BERT):
         pooling: ``mean`` over all tokens, or ``cls``: the encoder's own pooler on [CLS], as the published code has it.
         dropout: before the head.
         task_loss: mse as published, or l1 (mean absolute error) as in MMSA.
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "mag-bert"
@@ -91,8 +92,9 @@ class MAGBERT(BERT):
         pooling: Pooling = "mean",
         dropout: float = 0.1,
         task_loss: TaskLoss = "mse",
+        classes: int = 0,
     ) -> None:
-        Model.__init__(self)
+        Model.__init__(self, classes)
         require_modalities(self.name, modality_sizes)
         self._assemble(ShiftedEncoder(backbone, {}, "none", pooler=pooling == "cls"), pooling, dropout, task_loss)
         self.mag = MAG(self.encoder.hidden_size, modality_sizes, beta, gate_dropout)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from modashift.batch import Batch
 from modashift.models.base import Model, Output
-from modashift.models.layers import TaskLoss, last_step, task_loss
+from modashift.models.layers import TaskLoss, last_step
 from modashift.models.mfn import Aligned, Memory, MemoryOptions, Sizes, align, mlp, unroll
 
 __all__ = ["MFM", "Bandwidth", "FactorMemory", "Weights", "mmd"]
@@ -107,6 +107,7 @@ class MFM(Model):
         mmd_bandwidth: s of the kernel exp(−‖p − q‖² / s): ``dim_squared`` (d², the published code; its gradients are
             tiny for wide codes), ``dim`` (d), or ``median`` (of the squared distances in the batch).
         task_loss: ``l1`` (mean absolute error, as the authors train) or ``mse``.
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "mfm"
@@ -138,15 +139,16 @@ class MFM(Model):
         mmd_weight: float = 1.0,
         mmd_bandwidth: Bandwidth = "dim_squared",
         task_loss: TaskLoss = "l1",
+        classes: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         self.sizes = {m: modality_sizes[m] for m in ("linguistic", *self.modalities) if m in modality_sizes}
         z = {m: int(getattr(code, m)) for m in self.sizes}
         f = {m: int(getattr(factor, m)) for m in self.sizes}
         self.memory = Memory(self.sizes, hidden, memory)
         self.shared_code = nn.Linear(self.memory.width, shared_code)
         self.shared_factor = mlp(shared_code, shared_factor, shared_factor, shared_dropout)
-        self.head = mlp(shared_factor, shared_factor, 1, head_dropout)
+        self.head = mlp(shared_factor, shared_factor, self.outputs, head_dropout)
         self.encoder_lstm = nn.ModuleDict({m: nn.LSTM(d, z[m], batch_first=True) for m, d in self.sizes.items()})
         self.code = nn.ModuleDict({m: nn.Linear(z[m], z[m]) for m in self.sizes})
         self.factor = nn.ModuleDict({m: mlp(z[m], f[m], f[m], getattr(factor_dropout, m)) for m in self.sizes})
@@ -198,7 +200,7 @@ class MFM(Model):
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Task, rebuilding each modality (mean over steps and features) and MMD of all codes, its prior drawn anew."""
-        terms = task_loss(self.task_loss, output.prediction, batch.label)
+        terms = self.task_terms(output, batch)
         total = terms["task"] = terms["loss"]
         for m, weight in self.reconstruction_weight.items():
             steps = output.extra[f"steps_{m}"].sum().clamp(min=1)

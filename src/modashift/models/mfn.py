@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from modashift.batch import Batch
 from modashift.models.base import Model, Output
-from modashift.models.layers import TaskLoss, last_step, task_loss, vectors
+from modashift.models.layers import TaskLoss, last_step, vectors
 
 __all__ = ["MFN", "Aligned", "Memory", "MemoryOptions", "Sizes", "align", "mlp", "unroll"]
 
@@ -200,6 +200,7 @@ class MFN(Model):
         head: hidden width of the head.
         head_dropout: dropout in it.
         task_loss: ``l1`` (mean absolute error, as the authors train) or ``mse``.
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "mfn"
@@ -223,11 +224,12 @@ class MFN(Model):
         head: int = 64,
         head_dropout: float = 0.5,
         task_loss: TaskLoss = "l1",
+        classes: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         self.sizes = {m: modality_sizes[m] for m in ("linguistic", *self.modalities) if m in modality_sizes}
         self.memory = Memory(self.sizes, hidden, memory)
-        self.head = mlp(self.memory.width, head, 1, head_dropout)
+        self.head = mlp(self.memory.width, head, self.outputs, head_dropout)
         self.task_loss: TaskLoss = task_loss
 
     def forward(self, batch: Batch) -> Output:
@@ -235,7 +237,3 @@ class MFN(Model):
         last, memory = self.memory(align(batch, self.sizes))
         joint = torch.cat([*last.values(), memory], dim=-1)  # (B, H + M)
         return Output(self.head(joint).squeeze(-1), last)
-
-    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """The task loss alone."""
-        return task_loss(self.task_loss, output.prediction, batch.label)

@@ -14,7 +14,7 @@ from modashift.batch import Batch, Seq, masked_mean
 from modashift.models.base import Model, Output
 from modashift.models.cmsbert import require_modalities
 from modashift.models.encoder import ShiftedEncoder
-from modashift.models.layers import TaskLoss, compact, task_loss, vectors
+from modashift.models.layers import TaskLoss, compact, vectors
 
 __all__ = ["MISA", "SequenceSummary", "central_moment_discrepancy", "overlap"]
 
@@ -97,6 +97,7 @@ class MISA(Model):
         frozen_layers: how many of the encoder's layers, from the first, keep their weights (the embeddings do not);
             all where it has fewer.
         task_loss: mse as published, or l1 (mean absolute error).
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "misa"
@@ -127,8 +128,9 @@ class MISA(Model):
         fusion_dropout: float = 0.1,
         frozen_layers: int = 0,
         task_loss: TaskLoss = "mse",
+        classes: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         require_modalities(self.name, modality_sizes)
         if frozen_layers < 0:
             raise ValueError(f"frozen_layers is a number of layers, got {frozen_layers}")
@@ -150,7 +152,10 @@ class MISA(Model):
             size, fusion_heads, fusion_feedforward, fusion_dropout, batch_first=True
         )
         self.predictor = nn.Sequential(
-            nn.Linear(2 * count * size, count * size), nn.Dropout(dropout), nn.ReLU(), nn.Linear(count * size, 1)
+            nn.Linear(2 * count * size, count * size),
+            nn.Dropout(dropout),
+            nn.ReLU(),
+            nn.Linear(count * size, self.outputs),
         )
         self.discriminator: nn.Sequential | None = None
         if similarity == "adversarial":
@@ -187,7 +192,7 @@ class MISA(Model):
 
     def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """Task, difference, similarity and reconstruction."""
-        terms = task_loss(self.task_loss, output.prediction, batch.label)
+        terms = self.task_terms(output, batch)
         private, shared = (output.extra[k].unbind(1) for k in ("private", "shared"))
         difference = self._difference(private, shared)
         if self.discriminator is None:

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint as recompute
 from modashift.batch import Batch, Seq
 from modashift.models.attention import Sight, attend
 from modashift.models.base import Model, Output
-from modashift.models.layers import TaskLoss, compact, task_loss, vectors
+from modashift.models.layers import TaskLoss, compact, vectors
 
 __all__ = ["CrossmodalEncoder", "MulT"]
 
@@ -133,6 +133,7 @@ class MulT(Model):
         checkpoint: keep only the layers' inputs and compute the rest again for the backward pass: slower, in less
             memory.
         task_loss: mean absolute (l1) or mean squared (mse) error.
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "mult"
@@ -172,8 +173,9 @@ class MulT(Model):
         output_dropout: float = 0.1,
         checkpoint: bool = False,
         task_loss: TaskLoss = "l1",
+        classes: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         self.sizes = {m: modality_sizes[m] for m in ("linguistic", *self.modalities) if m in modality_sizes}
         if len(self.sizes) < 2:
             raise ValueError(
@@ -203,7 +205,7 @@ class MulT(Model):
         whole = len(self.sizes) * width
         self.text_dropout, self.output_dropout = nn.Dropout(text_dropout), nn.Dropout(output_dropout)
         self.first, self.second = nn.Linear(whole, whole), nn.Linear(whole, whole)
-        self.head = nn.Linear(whole, 1)
+        self.head = nn.Linear(whole, self.outputs)
         self.task_loss = task_loss
 
     def forward(self, batch: Batch) -> Output:
@@ -234,7 +236,3 @@ class MulT(Model):
         lengths = (lengths - kernel + 1).clamp(min=1) * (lengths > 0)
         mask = torch.arange(values.shape[1], device=lengths.device) < lengths[:, None]
         return Seq(values * mask.unsqueeze(-1), mask)
-
-    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Mean absolute error, or as ``task_loss`` says."""
-        return task_loss(self.task_loss, output.prediction, batch.label)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from modashift.batch import Batch, Seq, masked_mean
 from modashift.models.base import Model, Output
-from modashift.models.layers import TaskLoss, compact, last_step, task_loss, vectors
+from modashift.models.layers import TaskLoss, compact, last_step, vectors
 
 __all__ = ["RAVEN", "NonverbalEncoder", "WordShift"]
 
@@ -101,6 +101,7 @@ class RAVEN(Model):
         input_dropout: on the frames.
         dropout: on the shifted words.
         task_loss: mean absolute (l1) or mean squared (mse) error.
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "raven"
@@ -131,8 +132,9 @@ class RAVEN(Model):
         input_dropout: float = 0.2,
         dropout: float = 0.2,
         task_loss: TaskLoss = "mse",
+        classes: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         self.sizes = {m: modality_sizes[m] for m in self.modalities if m in modality_sizes}
         if not self.sizes:
             raise ValueError(
@@ -153,7 +155,7 @@ class RAVEN(Model):
             self.shift.requires_grad_(False)
         self.dropout = nn.Dropout(dropout)
         self.lstm = nn.LSTM(self.word_size, hidden_size, batch_first=True)
-        self.head = nn.Linear(hidden_size, 1)
+        self.head = nn.Linear(hidden_size, self.outputs)
         self.task_loss = task_loss
 
     def forward(self, batch: Batch) -> Output:
@@ -186,7 +188,3 @@ class RAVEN(Model):
             raise ValueError(f"raven needs {modality} features at the words: {mask.shape[1]} steps, {shape[1]} words")
         values = values.gather(1, order[:, :, None, None].expand_as(values))
         return Seq(values, mask.gather(1, order[:, :, None].expand_as(mask)))
-
-    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Mean squared error, or as ``task_loss`` says."""
-        return task_loss(self.task_loss, output.prediction, batch.label)

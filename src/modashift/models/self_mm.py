@@ -155,6 +155,7 @@ class SelfMM(Model):
     paper = "Yu et al. 2021"
     modalities = ("visual", "acoustic")
     steps = "word"
+    scores_only = "its labels of the single modalities are made from distances between scores"
     differs = (
         "No weight decay on biases of the LSTMs and heads, which the published code decays.",
         "While one of the two classes is empty the labels stay as they are, where the published code gets NaN.",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from modashift.batch import Batch, masked_mean
 from modashift.models.base import Model, Output
-from modashift.models.layers import TaskLoss, compact, last_step, task_loss, vectors
+from modashift.models.layers import TaskLoss, compact, last_step, vectors
 
 __all__ = ["TFN", "PresentBatchNorm", "tensor_fusion"]
 
@@ -92,10 +92,11 @@ class TFN(Model):
         acoustic_dropout: on the normalised acoustic means.
         fusion_dropout: on the product.
         limit: c, the score no prediction reaches, 3 as in the ports to torch; the authors' own code has 4; null
-            predicts without bound.
+            predicts without bound. Logits of classes have none.
         fixed_length: divide the features' sums by this number of steps, as code does that averages over padding too
             (MMSA: 50); null divides by the number of real steps.
         task_loss: ``l1`` (mean absolute error, as the published code trains) or ``mse``.
+        classes: how many classes to tell apart; 0 for scores (filled in from the data).
     """
 
     name = "tfn"
@@ -127,8 +128,9 @@ class TFN(Model):
         limit: float | None = 3.0,
         fixed_length: int | None = None,
         task_loss: TaskLoss = "l1",
+        classes: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         if limit is not None and limit <= 0:
             raise ValueError(f"limit is the largest score and must be positive, got {limit}; null for none")
         self.sizes = {m: modality_sizes[m] for m in ("linguistic", *self.modalities) if m in modality_sizes}
@@ -146,9 +148,10 @@ class TFN(Model):
             nn.ReLU(),
             nn.Linear(fusion, fusion),
             nn.ReLU(),
-            nn.Linear(fusion, 1),
+            nn.Linear(fusion, self.outputs),
         )
-        self.limit, self.fixed_length = limit, fixed_length
+        self.limit = None if classes else limit
+        self.fixed_length = fixed_length
         self.task_loss: TaskLoss = task_loss
 
     def codes(self, batch: Batch) -> dict[str, Tensor]:
@@ -171,7 +174,3 @@ class TFN(Model):
         if self.limit is not None:
             score = self.limit * (2 * score.sigmoid() - 1)
         return Output(score, codes)
-
-    def loss(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """The task loss alone."""
-        return task_loss(self.task_loss, output.prediction, batch.label)

@@ -1,7 +1,6 @@
 """From runs to a report: every number of it, in memory; how it looks is decided elsewhere."""
 
 import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modashift.errors import ModashiftError
-from modashift.evaluate.metrics import VARIANTS, Variant, regression_metrics
+from modashift.evaluate.classification import LEGACY
+from modashift.evaluate.metrics import VARIANTS, Variant
 from modashift.evaluate.results import Results, Run
 from modashift.evaluate.statistics import Bootstrap, Estimate
+from modashift.report.classes import worst_classes
 from modashift.report.compare import ENOUGH_SEEDS, Comparison, compare, sentences
-from modashift.report.names import SHOWN, TESTED, TEXT_ONLY, better_is_lower
+from modashift.report.names import CLASSES_SHOWN, SHOWN, TESTED, TEXT_ONLY, better_is_lower
 from modashift.report.published import Published, System, published_for, system_of
+from modashift.report.run_facts import constant_floor, data_in_words, selection
 from modashift.report.texts import Texts, find_texts
 
 __all__ = ["Cell", "Options", "Report", "Row", "Table", "build"]
@@ -61,7 +63,8 @@ class Row:
         name: of the row.
         runs: by seed.
         cells: by metric.
-        prediction: (n,) means over the runs.
+        prediction: (n,) means over the runs; of classes, the number of the class with the largest mean probability.
+        probabilities: (n, C) means over the runs, where classes are predicted.
         seconds: median over epochs and runs; None where not recorded or not wanted.
         floor_missed: seeds whose dev error was never below that of the train mean.
         variant: which data, in words.
@@ -76,6 +79,7 @@ class Row:
     floor_missed: tuple[int, ...]
     variant: str
     selection: str
+    probabilities: NDArray[np.float64] | None = None
 
     @property
     def models(self) -> str:
@@ -113,11 +117,12 @@ class Table:
         ids: (n,) of the items.
         gold: (n,) scores.
         rows: models.
-        floor: metrics of predicting the train mean for everybody, as far as known.
+        floor: metrics of predicting the train mean (the majority class) for everybody, as far as known.
         comparisons: of all pairs.
         sentences: what these say.
         published: numbers to stand beside.
         texts: of the items.
+        classes: names of the classes; none for scores.
     """
 
     data: str
@@ -129,6 +134,17 @@ class Table:
     sentences: Sequence[str]
     published: Sequence[Published]
     texts: Texts = field(default_factory=Texts)
+    classes: tuple[str, ...] = ()
+
+    @property
+    def constant(self) -> str:
+        """What the floor predicts for everybody."""
+        return "majority class" if self.classes else "train mean"
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """How the splits came about, in words, as far as recorded; one where all runs agree."""
+        return tuple(dict.fromkeys(run.protocol for row in self.rows for run in row.runs if run.protocol))
 
     @property
     def control(self) -> str:
@@ -148,6 +164,12 @@ class Table:
             (self.ids[k], self.texts.texts.get(self.ids[k], ""), float(self.gold[k]), float(row.prediction[k]))
             for k in order
         ]
+
+    def worst_in_words(self, row: Row, count: int = 10) -> list[tuple[str, str, str, str]]:
+        """The same as they are printed; of classes, the items whose own class is given the least probability."""
+        if row.probabilities is None:
+            return [(i, text, f"{gold:+.2f}", f"{p:+.2f}") for i, text, gold, p in self.worst(row, count)]
+        return worst_classes(self, row, count)
 
 
 @dataclass(frozen=True)
@@ -186,8 +208,8 @@ def build(results: Results, options: Options = Options()) -> Report:
     if not runs:
         there = sorted({split for run in results.runs for split in run.scores})
         raise ModashiftError(f"no run has predictions of the split {options.split!r}; they have {', '.join(there)}")
-    metrics = options.metrics or SHOWN
-    tables = tuple(_table(data, found, metrics, options) for data, found in _grouped(runs, options.split).items())
+    tables = tuple(_table(data, found, options) for data, found in _grouped(runs, options.split).items())
+    metrics = options.metrics or (*SHOWN, *CLASSES_SHOWN)
     shown = tuple(m for m in metrics if any(m in row.cells for table in tables for row in table.rows))
     return Report(results.title, options, shown, tables, results)
 
@@ -197,7 +219,7 @@ def _grouped(runs: Sequence[Run], split: str) -> dict[str, list[Run]]:
     groups: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
         scores = run.scores[split]
-        items = hashlib.sha256("\n".join(scores.ids).encode() + scores.gold.tobytes()).hexdigest()
+        items = hashlib.sha256("\n".join((*scores.ids, *run.classes)).encode() + scores.gold.tobytes()).hexdigest()
         groups.setdefault(run.data, {}).setdefault(items, []).append(run)
     result = {}
     for data, sets in groups.items():
@@ -207,7 +229,9 @@ def _grouped(runs: Sequence[Run], split: str) -> dict[str, list[Run]]:
     return result
 
 
-def _table(data: str, runs: Sequence[Run], wanted: Sequence[str], options: Options) -> Table:
+def _table(data: str, runs: Sequence[Run], options: Options) -> Table:
+    classes = runs[0].classes
+    wanted = options.metrics or (CLASSES_SHOWN if classes else SHOWN)
     by_row: dict[str, list[Run]] = {}
     for run in runs:
         by_row.setdefault(run.row, []).append(run)
@@ -215,15 +239,17 @@ def _table(data: str, runs: Sequence[Run], wanted: Sequence[str], options: Optio
     predictions = {
         name: {run.seed: run.scores[options.split].prediction for run in found} for name, found in by_row.items()
     }
-    bootstrap = Bootstrap(scores.gold, predictions, options.bootstrap, options.variant)
+    bootstrap = Bootstrap(scores.gold, predictions, options.bootstrap, options.variant, classes=len(classes))
     unknown = [m for m in wanted if m not in bootstrap.metrics]
     if unknown and options.metrics:
         raise ModashiftError(
-            f"no metric {', '.join(unknown)} in the variant {options.variant}; it has {', '.join(bootstrap.metrics)}"
+            f"no metric {', '.join(unknown)} {'of classes' if classes else f'in the variant {options.variant}'}; "
+            f"{'there are' if classes else 'it has'} {', '.join(bootstrap.metrics)}"
         )
     shown = [m for m in wanted if m in bootstrap.metrics]
-    rows = tuple(_row(name, found, bootstrap, shown, options) for name, found in by_row.items())
-    tested = [m for m in shown if options.metrics or m in TESTED]
+    legacy = [m for m in LEGACY if classes and m not in shown]
+    rows = tuple(_row(name, found, bootstrap, [*shown, *legacy], options) for name, found in by_row.items())
+    tested = [m for m in shown if options.metrics or m in (*TESTED, *CLASSES_SHOWN)]
     means = {row.name: row.prediction for row in rows}
     comparisons = compare(bootstrap, scores.gold, means, tested, options.variant, options.against)
     names = f"{data} {runs[0].results.get('data', '')} {runs[0].config.get('data', '')}"
@@ -232,11 +258,12 @@ def _table(data: str, runs: Sequence[Run], wanted: Sequence[str], options: Optio
         ids=scores.ids,
         gold=scores.gold,
         rows=rows,
-        floor=_floor(runs[0], options),
+        floor=constant_floor(runs[0], options.split, options.variant),
         comparisons=comparisons,
         sentences=sentences(comparisons),
         published=published_for(names, {row.system for row in rows}),
         texts=find_texts(runs, options.split) if options.texts else Texts(missing="they were not looked for"),
+        classes=classes,
     )
 
 
@@ -250,43 +277,20 @@ def _row(name: str, runs: Sequence[Run], bootstrap: Bootstrap, metrics: Sequence
             sd=float(values.std(ddof=1)) if len(values) > 1 else None,
             best=float(values.min() if better_is_lower(metric) else values.max()),
         )
+    scores = [run.scores[options.split] for run in runs]
+    chances = [s.probabilities for s in scores if s.probabilities is not None]
+    probabilities = np.mean(chances, axis=0) if len(chances) == len(scores) else None
     seconds = [s for run in runs for s in run.seconds]
     return Row(
         name=name,
         runs=tuple(runs),
         cells=cells,
-        prediction=np.mean([run.scores[options.split].prediction for run in runs], axis=0),
+        prediction=np.mean([s.prediction for s in scores], axis=0)
+        if probabilities is None
+        else probabilities.argmax(1).astype(np.float64),
         seconds=float(np.median(seconds)) if seconds and options.timing else None,
         floor_missed=tuple(run.seed for run in runs if run.beat_floor is False),
-        variant=" or ".join(dict.fromkeys(_data_in_words(run) for run in runs)),
-        selection=" or ".join(dict.fromkeys(_selection(run) for run in runs)),
+        variant=" or ".join(dict.fromkeys(data_in_words(run) for run in runs)),
+        selection=" or ".join(dict.fromkeys(selection(run) for run in runs)),
+        probabilities=probabilities,
     )
-
-
-def _data_in_words(run: Run) -> str:
-    path = str(run.config.get("data") or "").rstrip("/")
-    parts = [f"{run.results.get('data', run.data)}" + (f" ({path.split('/')[-1]})" if path else "")]
-    if run.config.get("dev_as_test"):
-        parts.append("dev split as test")
-    if run.config.get("folds"):
-        parts.append(f"fold {run.config.get('fold')} of {run.config['folds']}")
-    if run.config.get("leave_out"):
-        parts.append(f"{run.config['leave_out']} left out")
-    return ", ".join(parts)
-
-
-def _selection(run: Run) -> str:
-    rule = f"best epoch by {run.results.get('select', 'an unrecorded rule')}"
-    return rule + (f", on {run.config['validation']:.0%} of train" if run.config.get("validation") else "")
-
-
-def _floor(run: Run, options: Options) -> Mapping[str, float]:
-    """Metrics of the train mean; only its MAE where a run kept no predictions of the training split."""
-    if "train" in run.scores:
-        gold = run.scores[options.split].gold
-        mean = float(run.scores["train"].gold.mean())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a constant has no correlation: 0, as it should be
-            return regression_metrics(gold, np.full(len(gold), mean), variant=options.variant)
-    stored = run.results.get("splits", {}).get(options.split, {}).get("floor", {})
-    return {"mae": float(stored["mae"])} if "mae" in stored else {}

@@ -73,7 +73,8 @@ def write_report(folders: Sequence[str | Path], out: Path, options: "Options | N
     from modashift.report.build import Options, build
     from modashift.report.figures import draw
     from modashift.report.render_html import render_html
-    from modashift.report.render_text import render_comparisons, render_csv, render_latex, render_markdown
+    from modashift.report.render_latex import render_latex
+    from modashift.report.render_text import render_comparisons, render_csv, render_markdown
 
     found = build(read_results(folders), options or Options())
     figures = draw(found, out)

@@ -80,8 +80,8 @@ def compare(
 
     Args:
         bootstrap: of the rows' runs.
-        gold: (n,) scores.
-        predictions: by row, (n,) means over its runs.
+        gold: (n,) scores, or numbers of classes.
+        predictions: by row, (n,) means over its runs, or the classes that the mean probabilities choose.
         metrics: to test.
         variant: metric conventions.
         against: compare with this row only. A smaller family of tests, chosen before looking, is corrected less.
@@ -99,8 +99,11 @@ def compare(
             seeds = (len(bootstrap.seeds[first]), len(bootstrap.seeds[second]))
             only_first = only_second = p_mcnemar = None
             p = estimate.p
-            if metric.startswith("acc"):
-                a, b = (right(gold, predictions[name], metric, variant) for name in (first, second))
+            if metric == "wa" or metric.startswith("acc"):
+                a, b = (
+                    predictions[name] == gold if metric == "wa" else right(gold, predictions[name], metric, variant)
+                    for name in (first, second)
+                )
                 only_first, only_second = int(np.sum(a & ~b)), int(np.sum(b & ~a))
                 p_mcnemar = mcnemar(only_first, only_second)
                 p = p_mcnemar if max(seeds) == 1 else max(p, p_mcnemar)

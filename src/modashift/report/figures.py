@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modashift.evaluate import report_plots as plots
 from modashift.report.build import Report, Table
@@ -61,9 +62,8 @@ def _kinds(report: Report, table: Table) -> list[tuple[str, str, str, "Callable[
     runs = {row.name: np.array([run.scores[split].prediction for run in row.runs]) for row in table.rows}
     names = ", ".join(runs)
     kinds: list[tuple[str, str, str, Callable[[], Figure], str]] = []
-    shown: list[str] = [m for m in ("mae", "corr", "acc2_non0", "acc7") if m in report.metrics] or list(
-        report.metrics[:4]
-    )
+    there = [m for m in report.metrics if all(m in row.cells for row in table.rows)]
+    shown: list[str] = [m for m in ("mae", "corr", "acc2_non0", "acc7") if m in there] or there[:4]
     panels = {}
     for metric in shown:
         scale = 100 if is_share(metric) else 1
@@ -88,28 +88,13 @@ def _kinds(report: Report, table: Table) -> list[tuple[str, str, str, "Callable[
             "Means and intervals",
             "Diamond: mean over seeds. Bar: 95 % interval over items and seeds. Dots: single runs. "
             "Overlapping bars do not mean that there is no difference: the tests above are paired.",
-            lambda: plots.overview(panels, floors),
+            lambda: plots.overview(panels, floors, table.constant),
             f"Means with 95 % intervals of {', '.join(panels)}. {LABELS[shown[0]]}: {said}.",
         )
     )
-    curves = {row.name: [run.epochs for run in row.runs] for row in table.rows}
-    if any("dev_mse" in e or "train_mse" in e for seeds in curves.values() for epochs in seeds for e in epochs):
-        floor = table.rows[0].runs[0].results.get("splits", {}).get("dev", {}).get("floor", {}).get("mse")
-        best = [
-            f"{row.name} {min(reached):.3f}"
-            for row in table.rows
-            if (reached := [e["dev_mse"] for run in row.runs for e in run.epochs if e.get("dev_mse") is not None])
-        ]
-        kinds.append(
-            (
-                "learning",
-                "Learning curves",
-                "Squared error on train and dev: mean over seeds, band from the least to the greatest, each seed a "
-                "thin line. Dotted: the train mean, measured on dev.",
-                lambda: plots.learning_curves(curves, floor),
-                f"Learning curves on train and dev. Least squared error on dev of any seed: {', '.join(best)}.",
-            )
-        )
+    kinds += _learning(table)
+    if table.classes:
+        return [*kinds, _classes(table, runs)]
     spread = {
         n: float(np.mean([np.polyfit(q, table.gold, 1)[0] if np.ptp(q) else 0.0 for q in p])) for n, p in runs.items()
     }
@@ -165,3 +150,44 @@ def _kinds(report: Report, table: Table) -> list[tuple[str, str, str, "Callable[
             )
         )
     return kinds
+
+
+def _learning(table: Table) -> list[tuple[str, str, str, "Callable[[], Figure]", str]]:
+    """Learning curves, where epochs were recorded; the folds of a cross-validation have one each and are not drawn."""
+    term, loss = ("ce", "Cross-entropy") if table.classes else ("mse", "Squared error")
+    curves = {row.name: [run.epochs for run in row.runs] for row in table.rows}
+    if not any(
+        f"{s}_{term}" in e for seeds in curves.values() for epochs in seeds for e in epochs for s in ("dev", "train")
+    ):
+        return []
+    floor = table.rows[0].runs[0].results.get("splits", {}).get("dev", {}).get("floor", {}).get(term)
+    best = [
+        f"{row.name} {min(reached):.3f}"
+        for row in table.rows
+        if (reached := [e[f"dev_{term}"] for run in row.runs for e in run.epochs if e.get(f"dev_{term}") is not None])
+    ]
+    constant = "one answer for all" if table.classes else "the train mean"
+    return [
+        (
+            "learning",
+            "Learning curves",
+            f"{loss} on train and dev: mean over seeds, band from the least to the greatest, each seed a "
+            f"thin line. Dotted: {constant}, measured on dev.",
+            lambda: plots.learning_curves(curves, floor, term),
+            f"Learning curves on train and dev. Least {loss.lower()} on dev of any seed: {', '.join(best)}.",
+        )
+    ]
+
+
+def _classes(table: Table, runs: "dict[str, NDArray[np.float64]]") -> tuple[str, str, str, "Callable[[], Figure]", str]:
+    """Confusion matrices of classes."""
+    said = "; ".join(
+        f"{row.name} UA {number('ua', row.cells['ua'].estimate.value)}" for row in table.rows if "ua" in row.cells
+    )
+    return (
+        "confusion",
+        "Confusion of the classes",
+        "Gold class by row, predicted class by column, in percent of the row, mean over seeds.",
+        lambda: plots.class_confusion(table.gold, runs, table.classes),
+        f"Confusion of the classes {', '.join(table.classes)}, one matrix for each of {', '.join(runs)}. {said}.",
+    )

@@ -4,6 +4,7 @@ import math
 import re
 
 __all__ = [
+    "CLASSES_SHOWN",
     "LABELS",
     "SHOWN",
     "TESTED",
@@ -26,9 +27,16 @@ LABELS = {
     "acc3": "Acc-3",
     "acc5": "Acc-5",
     "acc7": "Acc-7",
+    "wa": "WA",
+    "ua": "UA",
+    "f1_weighted": "F1 weighted",
+    "f1_macro": "F1 macro",
+    "legacy_precision_weighted": "precision weighted",
+    "legacy_precision_macro": "precision macro",
 }
 SHOWN = ("mae", "corr", "acc2_has0", "acc2_non0", "f1_has0", "f1_non0", "acc7")
 TESTED = SHOWN[:-1]
+CLASSES_SHOWN = ("wa", "ua", "f1_weighted", "f1_macro")  # and tested
 TEXT_ONLY = "bert"  # the model that sees words alone whatever the data have
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modashift.report.build import Report, Table
+from modashift.report.classes import sections
 from modashift.report.figures import Drawn
 from modashift.report.names import LABELS, difference, number, p_value, slug
 from modashift.report.render_text import about, absent, facts, heading, marks, mean_and_spread, millions
@@ -48,6 +49,7 @@ def render_html(report: Report, figures: Mapping[str, Sequence[Drawn]]) -> str:
             "found": [s for s in table.sentences if not s.startswith("No ")],
             "open": [s for s in table.sentences if s.startswith("No ")],
             "summary": summary(table),
+            "sections": sections(table, report.options),
         }
         for k, table in enumerate(report.tables, 1)
     ]

@@ -1,12 +1,12 @@
-"""A report as Markdown, LaTeX and CSV."""
+"""A report as Markdown and CSV."""
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from modashift.evaluate.results import Results
 from modashift.report.build import Report, Row, Table
+from modashift.report.classes import sections
 from modashift.report.names import LABELS, better_is_lower, number
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "millions",
     "render_comparisons",
     "render_csv",
-    "render_latex",
     "render_markdown",
 ]
 
@@ -45,9 +44,13 @@ def marks(row: Row) -> list[str]:
         count = len(row.runs)
         found.append(f"{'one seed' if count == 1 else f'{count} seeds'} only")
     if row.floor_missed:
-        found.append(f"never better than the train mean on dev: seed {', '.join(map(str, row.floor_missed))}")
+        constant = "one answer for all" if row.probabilities is not None else "the train mean"
+        found.append(f"never better than {constant} on dev: seed {', '.join(map(str, row.floor_missed))}")
     if row.text_only:
         found.append("text only")
+    folds = [(len(run.parts) or 1, run.folds or 0) for run in row.runs]
+    if any(done < count for done, count in folds):
+        found.append(" of ".join(map(str, min(folds))) + " folds")
     return found
 
 
@@ -91,6 +94,7 @@ def render_markdown(report: Report, figures: Mapping[str, Sequence[tuple[str, st
     lines = [f"# {report.title}", "", about(report), *(line for said in absent(report.results) for line in ("", said))]
     for table in report.tables:
         lines += ["", f"## {table.data}", "", f"{len(table.ids)} items of the {report.options.split} split.", ""]
+        lines += [line for said in table.protocols for line in (f"Protocol: {said}.", "")]
         header = ["", "seeds", "parameters", "s/epoch", *map(heading, report.metrics), ""]
         body = [
             [
@@ -103,7 +107,9 @@ def render_markdown(report: Report, figures: Mapping[str, Sequence[tuple[str, st
             ]
             for row in table.rows
         ]
-        body.append(["train mean (floor)", "–", "–", "–", *(number(m, table.floor.get(m)) for m in report.metrics), ""])
+        body.append(
+            [f"{table.constant} (floor)", "–", "–", "–", *(number(m, table.floor.get(m)) for m in report.metrics), ""]
+        )
         lines += [*_markdown_table(header, body), "", "Mean ± sample standard deviation over seeds.", "", table.control]
         lines += ["", "### 95 % intervals over items and seeds", ""]
         lines += _markdown_table(["", *map(heading, report.metrics)], [_intervals(row, report) for row in table.rows])
@@ -112,6 +118,8 @@ def render_markdown(report: Report, figures: Mapping[str, Sequence[tuple[str, st
             [f"{r.name}, best of {len(r.runs)}", *(number(m, _best(r, m)) for m in report.metrics)] for r in table.rows
         ]
         lines += _markdown_table(["", *map(heading, report.metrics)], body)
+        for small in sections(table, report.options):
+            lines += ["", f"### {small.title}", "", *_markdown_table(small.header, small.body), "", small.caption]
         if table.comparisons:
             lines += ["", "### What is established, and what is not", "", *(f"- {s}" for s in table.sentences)]
         if table.published:
@@ -127,20 +135,22 @@ def render_markdown(report: Report, figures: Mapping[str, Sequence[tuple[str, st
         if table.texts.missing:
             lines += [f"Texts are not shown: {table.texts.missing}.", ""]
         for row in table.rows:
-            body = [[i, text, f"{gold:+.2f}", f"{p:+.2f}"] for i, text, gold, p in table.worst(row, 5)]
-            lines += [f"**{row.name}**", "", *_markdown_table(["id", "text", "gold", "mean prediction"], body), ""]
+            head = ["id", "text", "gold", "mean prediction"]
+            lines += [f"**{row.name}**", "", *_markdown_table(head, table.worst_in_words(row, 5)), ""]
     lines += _left_out(report.results)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def about(report: Report) -> str:
     """What the report was made of, in a sentence or two."""
-    runs = sum(len(row.runs) for table in report.tables for row in table.rows)
+    runs = sum(len(run.parts) or 1 for table in report.tables for row in table.rows for run in row.runs)
     tests = sum(len(table.comparisons) for table in report.tables)
+    scores = not all(table.classes for table in report.tables)
+    start = f"Metrics in the conventions of {report.options.variant}; i" if scores else "I"
     return (
-        f"{runs} runs, {len(report.results.unfinished)} unfinished. Metrics in the conventions of "
-        f"{report.options.variant}; intervals and tests of {report.options.bootstrap:,} bootstrap samples of items and "
-        f"seeds; {tests} tests, corrected within each table (Holm)."
+        f"{runs} runs, {len(report.results.unfinished)} unfinished. {start}ntervals and tests of "
+        f"{report.options.bootstrap:,} bootstrap samples of items and seeds; {tests} tests, corrected within each "
+        "table (Holm)."
     )
 
 
@@ -198,58 +208,6 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def render_latex(report: Report) -> str:
-    """The tables with booktabs' rules, one ``table`` for each data set; accuracy and F1 has0/non0 in one column."""
-    columns: list[tuple[str, ...]] = []
-    for metric in report.metrics:
-        pair = metric.removesuffix("_non0") + "_has0"
-        if metric.endswith("_non0") and columns and columns[-1] == (pair,):
-            columns[-1] = (pair, metric)
-        else:
-            columns.append((metric,))
-    out = ["% \\usepackage{booktabs}"]
-    for table in report.tables:
-        head = " & ".join(_latex_heading(c) for c in columns)
-        out += [
-            "\\begin{table}[t]",
-            "\\centering",
-            f"\\caption{{{_latex(report.title)}: {_latex(table.data)}, {len(table.ids)} items. "
-            "Mean $\\pm$ sample standard deviation over seeds.}",
-            f"\\begin{{tabular}}{{lr{'c' * len(columns)}}}",
-            "\\toprule",
-            f"Model & Seeds & {head} \\\\",
-            "\\midrule",
-        ]
-        for row in table.rows:
-            mark = "$^{\\dagger}$" if row.few_seeds else ""
-            mark += "$^{\\ddagger}$" if row.floor_missed else ""
-            cells = " & ".join(" / ".join(_latex_cell(row, m) for m in c) for c in columns)
-            out.append(f"{_latex(row.name)}{mark} & {len(row.runs)} & {cells} \\\\")
-        floor = " & ".join(" / ".join(number(m, table.floor.get(m)).replace("–", "--") for m in c) for c in columns)
-        out += ["\\midrule", f"Train mean & -- & {floor} \\\\", "\\bottomrule", "\\end{tabular}"]
-        if any(row.few_seeds for row in table.rows):
-            out.append("\\\\ {\\footnotesize $^{\\dagger}$ fewer than three seeds}")
-        if any(row.floor_missed for row in table.rows):
-            out.append("\\\\ {\\footnotesize $^{\\ddagger}$ a run never beat the train mean on dev}")
-        out += ["\\end{table}", ""]
-    return "\n".join(out).rstrip() + "\n"
-
-
-def _latex_heading(metrics: tuple[str, ...]) -> str:
-    arrow = "$\\downarrow$" if better_is_lower(metrics[0]) else "$\\uparrow$"
-    label = LABELS[metrics[0]] if len(metrics) == 1 else LABELS[metrics[0]].split()[0] + " (has0/non0)"
-    return f"{label} {arrow}"
-
-
-def _latex_cell(row: Row, metric: str) -> str:
-    return mean_and_spread(row, metric, "$\\pm$").replace("–", "--")
-
-
-def _latex(text: str) -> str:
-    special = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
-    return re.sub(r"[\\~^&%$#_{}]", lambda m: special.get(m[0], "\\" + m[0]), text)
-
-
 def render_csv(report: Report) -> str:
     """Every number of the tables, a line for each row and metric."""
     lines = [
@@ -262,14 +220,14 @@ def render_csv(report: Report) -> str:
                     table.data, row.name, row.models, m, str(len(row.runs)), repr(c.estimate.value),
                     "" if c.sd is None else repr(c.sd), repr(c.estimate.low), repr(c.estimate.high), repr(c.best),
                     str(len(table.ids)), " ".join(f"{r.seed}:{v!r}" for r, v in zip(row.runs, c.values)),
-                    "; ".join(marks(row)),
+                    "; ".join([*marks(row), *(f"protocol: {said}" for said in table.protocols)]),
                 ]
                 for m, c in row.cells.items()
             ]  # fmt: skip
         lines += [
             [
                 table.data,
-                "train mean",
+                table.constant,
                 "",
                 m,
                 "",

@@ -21,6 +21,8 @@ class DataArgs:
         split_seed: of the choice of groups, apart from the training seed: runs of several seeds share their splits.
         folds: cross-validation in so many parts over all utterances, whatever their splits; see fold.
         fold: which part is the test split, from 1; validation (0.15 where not given) is carved out of the rest.
+        protocol: cross-validation by a named protocol instead of folds: speaker10, session5, actors6, random10, …;
+            fold says which part is the test split, the protocol also which is dev.
         leave_out: name of the group (video, speaker) that is the test split, all others being trained on.
         normalise: features as delivered, standardised by the training split's statistics, or within each segment.
         features: modalities to use (visual, acoustic); all the data have where not given.
@@ -42,6 +44,7 @@ class DataArgs:
     split_seed: int = 0
     folds: int | None = None
     fold: int = 1
+    protocol: str | None = None
     leave_out: str | None = None
     normalise: Literal["none", "train", "segment"] = "none"
     features: list[str] | None = None
@@ -80,7 +83,11 @@ class TrainArgs:
             for each of them; the model learns to do without.
         average: decay of a moving average of the weights over steps; the averaged weights are then validated and
             kept. 0 for none.
-        select: dev metric that chooses the checkpoint to keep: mse (the task loss), mae, corr, or an accuracy.
+        select: dev metric that chooses the checkpoint to keep: mse (the task loss: the cross-entropy where labels are
+            classes); for scores also mae, corr, or an accuracy; for classes ce (the cross-entropy too), wa, ua,
+            f1_weighted or f1_macro.
+        class_weights: weights of the classes in the cross-entropy: none, or balanced (each class counts alike, by its
+            share of the training split).
         patience: stop after this many epochs without improvement of it.
         precision: fp32, or autocast in bf16 or fp16.
         compile: run the model through torch.compile.
@@ -109,7 +116,10 @@ class TrainArgs:
     clip_value: float = 0.0
     modality_dropout: float = 0.0
     average: float = 0.97
-    select: Literal["mse", "mae", "corr", "acc2_has0", "acc2_non0", "acc7"] = "mse"
+    select: Literal[
+        "mse", "mae", "corr", "acc2_has0", "acc2_non0", "acc7", "ce", "wa", "ua", "f1_weighted", "f1_macro"
+    ] = "mse"
+    class_weights: Literal["none", "balanced"] = "none"
     patience: int | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from modashift.batch import Batch
-from modashift.evaluate.metrics import regression_metrics
 from modashift.models.base import Output
 from modashift.train.args import TrainArgs
 from modashift.train.batching import evaluation_batches, training_batches
@@ -25,8 +24,6 @@ from modashift.train.runs import RunFolder
 from modashift.train.setup import Setup
 
 __all__ = ["fit", "make_optimizer", "predict_rows", "rate"]
-
-HIGHER_IS_BETTER = {"corr", "acc2_has0", "acc2_non0", "acc7"}
 
 
 def rate(step: int, total: int, warmup: float, decays: bool = True) -> float:
@@ -138,11 +135,11 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
         kept.eval()
         model.eval()
         dev_losses, dev = validate(setup, runner if average is None else kept, args, world)
-        value = dev_losses["mse"] if args.select == "mse" else dev[args.select]
+        value = {**dev, setup.task.term: dev_losses[setup.task.term]}[setup.task.criterion(args.select)]
         weights = model.after_validation(dev_losses)
         if average is not None:
             kept.load_state_dict(dict(model.named_buffers()), strict=False)  # loss weights are not averaged
-        score = value if args.select in HIGHER_IS_BETTER else -value
+        score = setup.task.worth(args.select, value)
         better = not math.isnan(score) and (now["best"] is None or score > now["best"])
         line = {
             "epoch": epoch + 1,
@@ -167,11 +164,12 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
             run.append(run.timing, {"epoch": epoch + 1, "seconds": time.perf_counter() - started, **memory(world)})
             if better:
                 run.save_weights(kept.state_dict())
-            report.epoch(line, args.select)
+            report.epoch(line, setup.task)
         if args.save_every != 0:
             save()
     report.stop()
-    return {"best_epoch": now["best_epoch"], "epochs": now["epoch"], "select": f"dev {args.select}"}
+    criterion = setup.task.criterion(args.select)
+    return {"best_epoch": now["best_epoch"], "epochs": now["epoch"], "select": f"dev {criterion}"}
 
 
 def make_optimizer(groups: list[dict[str, Any]], args: TrainArgs) -> torch.optim.Optimizer:
@@ -226,39 +224,31 @@ def validate(
         add_up(sums, setup.model.loss(output, whole), len(part))
         predictions.append(output.prediction)
         order.append(whole.index)
-    prediction = torch.cat(predictions).double().cpu().numpy()
+    answer = setup.model.answer(torch.cat(predictions).double()).cpu().numpy()
     gold = setup.dataset.labels[torch.cat(order).cpu().numpy()]
     with np.errstate(all="ignore"):
-        return means(sums), quiet_metrics(gold, prediction)
+        return means(sums), setup.task.metrics(gold, answer)
 
 
 @torch.no_grad()
 def predict_rows(setup: Any, rows: NDArray[np.intp], device: torch.device, batch_size: int = 64) -> NDArray[np.float64]:
-    """Predictions for some rows of a data set, in the order given; float32 arithmetic.
+    """What a model says of some rows of a data set, in the order given; float32 arithmetic.
 
     Args:
         setup: anything with ``model``, ``preprocessor``, ``dataset`` and ``encoded``.
         rows: which utterances.
         device: where the model is.
         batch_size: utterances scored together.
+
+    Returns:
+        (n,) scores, or (n, C) probabilities of the classes.
     """
-    setup.model.eval()
-    result = np.zeros(len(setup.dataset), dtype=np.float64)
+    model = setup.model.eval()
+    result = np.zeros((len(setup.dataset), model.classes) if model.classes else len(setup.dataset), dtype=np.float64)
     for part in evaluation_batches(rows, setup.encoded.lengths, batch_size, 1):
         batch = setup.preprocessor.collate(setup.dataset, setup.encoded, part).to(device)
-        result[part] = setup.model(batch).prediction.double().cpu().numpy()
+        result[part] = model.answer(model(batch).prediction.double()).cpu().numpy()
     return result[rows]
-
-
-def quiet_metrics(gold: NDArray[np.float64], prediction: NDArray[np.float64]) -> dict[str, float]:
-    """Metrics without the warning that a constant prediction has no correlation (usual in a first epoch)."""
-    import warnings
-
-    if not np.isfinite(prediction).all():
-        return dict.fromkeys(("mae", "corr"), math.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return dict(regression_metrics(gold, prediction))
 
 
 def add_up(sums: dict[str, Any], losses: Mapping[str, Tensor], count: int) -> None:

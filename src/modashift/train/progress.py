@@ -2,7 +2,10 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modashift.evaluate.tasks import Task
 
 __all__ = ["Reporter"]
 
@@ -63,13 +66,13 @@ class Reporter:
         if self.bar is not None:
             self.bar.update(self.task, advance=1, description=f"epoch {epoch + 1}")
 
-    def epoch(self, line: Mapping[str, Any], select: str) -> None:
+    def epoch(self, line: Mapping[str, Any], task: "Task") -> None:
         """Report the metrics of an epoch; a star marks the best so far."""
         weight = f"  ν {line['contrastive_weight']:.3f}" if "contrastive_weight" in line else ""
         contrastive = f"  con {line['dev_contrastive']:.2f}" if "dev_contrastive" in line else ""
         self.console.print(
-            f"epoch {line['epoch']:3d}  train loss {line['train_loss']:.3f}  dev mse {line['dev_mse']:.3f}{contrastive}"
-            f"{weight}  MAE {line['dev_mae']:.3f}  Corr {line['dev_corr']:.3f}{'  *' if line['best'] else ''}"
+            f"epoch {line['epoch']:3d}  train loss {line['train_loss']:.3f}  dev {task.term} "
+            f"{line[f'dev_{task.term}']:.3f}{contrastive}{weight}  {task.spoken(line)}{'  *' if line['best'] else ''}"
         )
         if self.writer is not None:
             for key, value in line.items():

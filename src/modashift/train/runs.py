@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -114,12 +114,12 @@ class RunFolder:
 
         write_atomic(self.path / "model.safetensors", save({k: v.contiguous().cpu() for k, v in state.items()}))
 
-    def save_predictions(self, rows: Iterable[tuple[str, float, float, str]]) -> None:
-        """Write ``predictions.csv``: id, gold, prediction, split."""
+    def save_predictions(self, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Write ``predictions.csv``: id, gold, prediction, the probabilities of classes, split; see `Task.header`."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["id", "gold", "prediction", "split"])
-        writer.writerows((i, repr(g), repr(p), s) for i, g, p, s in rows)
+        writer.writerow(header)
+        writer.writerows(rows)
         write_atomic(self.predictions, text.getvalue())
 
 

@@ -19,7 +19,7 @@ __all__ = ["Choice", "Range", "Space", "read_search"]
 # test split would come into play. A seed is no setting but luck; the rest does not change what is learnt.
 FIXED = {
     **dict.fromkeys(
-        ("data", "validation", "group", "dev_as_test", "split_seed", "folds", "fold", "leave_out"),
+        ("data", "validation", "group", "dev_as_test", "split_seed", "folds", "fold", "protocol", "leave_out"),
         "changes which utterances are dev",
     ),
     "replace_nonfinite": "changes what the data are",

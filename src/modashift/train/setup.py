@@ -14,8 +14,10 @@ import torch
 from modashift.backbones import load_backbone
 from modashift.data.dataset import Dataset
 from modashift.data.normalise import Normaliser
+from modashift.data.speaker_folds import declare_protocol
 from modashift.data.splits import folds, leave_group_out, redeclare
 from modashift.errors import DataError, ModashiftError
+from modashift.evaluate.tasks import Classes, Task, balanced_weights, task_of
 from modashift.linguistic import choose
 from modashift.models import MODELS, get_model
 from modashift.models.base import FROM_DATA, Model
@@ -35,6 +37,7 @@ class Setup:
         dataset: with its splits as declared.
         encoded: its word pieces.
         notes: things the user should know (rows left out, weights taken over).
+        task: scores or classes, by the labels of the data.
     """
 
     model: Model
@@ -42,6 +45,7 @@ class Setup:
     dataset: Dataset
     encoded: Encoded
     notes: list[str]
+    task: Task
 
     def labelled(self, split: str) -> np.ndarray[Any, np.dtype[np.intp]]:
         """Rows of a split that have a label."""
@@ -59,7 +63,14 @@ def load_splits(args: DataArgs, dataset: Dataset | None = None) -> Dataset:
         from modashift.data.open import open_dataset
 
         dataset = open_dataset(args.data, replace_nonfinite=args.replace_nonfinite)
-    if args.folds is not None:
+    if args.protocol is not None:
+        if args.folds is not None or args.leave_out is not None or args.dev_as_test or args.validation is not None:
+            raise DataError(
+                f"protocol {args.protocol} decides about all splits: leave folds, leave_out, dev_as_test and "
+                "validation out"
+            )
+        dataset = declare_protocol(dataset, args.protocol, args.fold, args.split_seed)
+    elif args.folds is not None:
         if not 1 <= args.fold <= args.folds:
             raise DataError(f"fold {args.fold} of {args.folds} folds; it must be 1 to {args.folds}")
         parts = folds(dataset, args.folds, args.group, args.validation or 0.15, args.split_seed)
@@ -109,6 +120,7 @@ def prepare(
     notes: list[str] = []
     dataset = load_splits(data, dataset)
     cls: Any = get_model(name)
+    task = _task(cls, options, dataset, args)
     wanted = cls.modalities if data.features is None else tuple(data.features)
     unknown = [m for m in wanted if m not in cls.modalities]
     if unknown:
@@ -152,6 +164,7 @@ def prepare(
         vectors=vectors,
         aligned=cls.aligned,
         plain_words=data.plain_words,
+        classes=dataset.classes,
     )
     encoded = preprocessor.encode(dataset)
     cut = int((encoded.lengths >= data.max_length).sum())
@@ -159,28 +172,68 @@ def prepare(
         notes.append(f"{cut} of {len(dataset)} utterances reach {data.max_length} word pieces and may be cut off there")
     torch.manual_seed(args.seed)
     try:
-        own = {} if backbone is None else {"backbone": backbone.config}
+        own: dict[str, Any] = {} if backbone is None else {"backbone": backbone.config}
+        own |= {"classes": len(dataset.classes)} if dataset.classes else {}
         model = cls(**own, modality_sizes=dataset.sizes(), **typed_options(cls, options))
     except ValueError as error:
         raise ModashiftError(str(error)) from error
     if backbone is not None:
         model.load_backbone(backbone.state_dict())
-    setup = Setup(model, preprocessor, dataset, encoded, notes)
+    if isinstance(task, Classes) and task.weights is not None:
+        model.weigh_classes(torch.tensor(task.weights, dtype=torch.float32))
+    setup = Setup(model, preprocessor, dataset, encoded, notes, task)
     missing = int(np.isnan(dataset.labels).sum())
     if missing:
         notes.append(f"{missing} utterances without a label are left out")
     if args.init:
-        notes += [warm_start(model, Path(args.init)), *_other_words(preprocessor, Path(args.init))]
+        notes += [warm_start(model, Path(args.init)), *_other_settings(preprocessor, Path(args.init))]
     return setup
 
 
-def _other_words(preprocessor: Preprocessor, run: Path) -> list[str]:
-    """A note where a run to start from saw its words in another form."""
+def _task(cls: Any, options: Mapping[str, Any], dataset: Dataset, args: TrainArgs) -> Task:
+    """Scores or classes, by the labels; refuses settings that are meant for the other of the two.
+
+    Raises:
+        ModashiftError: a model for scores only, a loss or weights of the other task, or a dev metric of it.
+    """
+    classes = dataset.classes
+    if classes and cls.scores_only:
+        raise ModashiftError(
+            f"{cls.name} predicts scores only ({cls.scores_only}), and the labels of {dataset.name} are classes "
+            f"({', '.join(classes)}); train one of {', '.join(n for n in MODELS if not get_model(n).scores_only)}"
+        )
+    parameters = inspect.signature(cls).parameters
+    if classes and "classes" not in parameters:
+        raise ModashiftError(f"{cls.name} takes no `classes`, and the labels of {dataset.name} are classes")
+    if classes and options.get("task_loss", usual := _usual_loss(cls)) != usual:
+        raise ModashiftError(f"the loss of classes is the cross-entropy: leave task_loss {options['task_loss']} out")
+    if args.class_weights != "none" and not classes:
+        raise ModashiftError(f"class_weights {args.class_weights}: the labels of {dataset.name} are scores")
+    task = task_of(classes, balanced_weights(dataset) if args.class_weights == "balanced" else None)
+    task.criterion(args.select)
+    return task
+
+
+def _usual_loss(cls: Any) -> Any:
+    parameter = inspect.signature(cls).parameters.get("task_loss")
+    return None if parameter is None else parameter.default
+
+
+def _other_settings(preprocessor: Preprocessor, run: Path) -> list[str]:
+    """Notes where a run to start from saw its words in another form, or predicted something else."""
     path = run / "preprocessor.json"
-    before = json.loads(path.read_text(encoding="utf-8")).get("plain_words", False) if path.is_file() else False
-    if before == preprocessor.plain_words:
-        return []
-    return [f"{run} was trained with plain_words {str(before).lower()}, this run has {str(not before).lower()}"]
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    before, notes = stored.get("plain_words", False), []
+    if before != preprocessor.plain_words:
+        notes.append(
+            f"{run} was trained with plain_words {str(before).lower()}, this run has {str(not before).lower()}"
+        )
+    theirs, own = (
+        f"classes ({', '.join(c)})" if c else "scores" for c in (stored.get("classes"), preprocessor.classes)
+    )
+    if theirs != own:
+        notes.append(f"{run} predicted {theirs}, this run {own}: a head of another size starts anew")
+    return notes
 
 
 def require_aligned(name: str, dataset: Dataset, text: str) -> None:

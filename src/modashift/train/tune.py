@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ import yaml
 from modashift.atomic import write_atomic
 from modashift.data.dataset import Dataset
 from modashift.errors import ModashiftError
+from modashift.evaluate.tasks import Classes, Scores, reached
 from modashift.experiments.settings import Settings
-from modashift.train.args import DataArgs
+from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.processes import claim
 from modashift.train.search import Space, with_values
 from modashift.train.tune_outputs import write_tables
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "development", "open_study", "work"]
 
-MAXIMISED = {"corr", "acc2_has0", "acc2_non0", "acc7"}
+MAXIMISED = {m for task in (Scores, Classes) for m, higher in task.higher.items() if higher}
 STUDY = "modashift"
 LIVES = 3  # how often a trial whose process died is begun
 
@@ -81,7 +82,7 @@ def development(data: DataArgs, dataset: Dataset | None = None) -> tuple[Dataset
 
     dataset = load_splits(data, dataset)
     rows = np.flatnonzero(np.isin(dataset.splits, ("train", "dev")))
-    plain = replace(data, validation=None, dev_as_test=False, folds=None, fold=1, leave_out=None)
+    plain = replace(data, validation=None, dev_as_test=False, folds=None, fold=1, protocol=None, leave_out=None)
     return dataset.take(rows), plain
 
 
@@ -98,7 +99,9 @@ def open_study(plan: Plan) -> "Study":
     described = plan.folder / "study.yaml"
     with claim(plan.folder, wait=True):
         if described.is_file():
-            before = yaml.safe_load(described.read_text(encoding="utf-8"))
+            # An option that the version of that study did not have yet stood at its default, as in RunFolder.create.
+            usual = {f.name: f.default for kind in (DataArgs, TrainArgs) for f in fields(kind)}
+            before = {**usual, **yaml.safe_load(described.read_text(encoding="utf-8"))}
             differ = [k for k in sorted({*before, *description}) if before.get(k) != description.get(k)]
             if differ:
                 raise ModashiftError(
@@ -193,13 +196,13 @@ def _make(study: "Study", trial: "Trial", plan: Plan, data: DataArgs, dataset: D
 
     from modashift.train.command import train
 
-    folder, key = plan.trial_folder(trial), f"dev_{plan.criterion}"
+    folder = plan.trial_folder(trial)
     reported: set[int] = set()
 
     def on_epoch(line: Mapping[str, Any]) -> None:
         if line["epoch"] not in reported:
             reported.add(line["epoch"])
-            trial.report(line[key], line["epoch"])
+            trial.report(reached(line, plan.criterion), line["epoch"])
         if plan.prune and trial.should_prune():
             raise TrialPruned
 
@@ -208,11 +211,12 @@ def _make(study: "Study", trial: "Trial", plan: Plan, data: DataArgs, dataset: D
     try:
         settings = with_values(plan.base, values)
         # The data as they are now, but with what was searched about them (normalise, max_length, …).
-        kept = {k: getattr(data, k) for k in ("validation", "dev_as_test", "folds", "fold", "leave_out")}
+        kept = {k: getattr(data, k) for k in ("validation", "dev_as_test", "folds", "fold", "protocol", "leave_out")}
         own = replace(settings.data, **kept)
         args = replace(settings.train, tensorboard=False)
         train(settings.model, own, folder, args, settings.options, True, True, dataset, on_epoch)
-        scores = [json.loads(line)[key] for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
+        lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
+        scores = [reached(json.loads(line), plan.criterion) for line in lines]
         study.tell(trial, plan.best([s for s in scores if np.isfinite(s)]))
     except TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
