@@ -31,7 +31,7 @@ HIDDEN = {"modality_dropout": 0.5}
 DEEP = {"epochs": 6, "lr": 1e-4, "lr_backbone": 1e-4, "modality_dropout": 0.5}  # several new layers on top
 FROZEN = {"epochs": 15, "lr": 1e-3, "modality_dropout": 0.5}  # small networks over frozen states
 RECIPES: dict[str, tuple[dict, dict]] = {
-    "warm": ({"epochs": 6, "lr": 5e-4, "lr_backbone": 5e-5}, {}),
+    "warm": ({"epochs": 6, "lr": 5e-4, "lr_backbone": 5e-5}, {"task_loss": "huber"}),
     "cmsbert": (HEAD, {}),
     "mag-bert": (HEAD, {"beta": 0.1, "gate_dropout": 0.1}),  # its gate comes before all of MiniLM
     "cmsbert-clr": (DEEP, {"initial_weight": 0.01, "loss_momentum": 0.999}),
@@ -61,8 +61,8 @@ def mosi(folder: Path) -> Dataset:
 def reviews_run(runs: Path) -> Path:
     """``bert`` trained on the rated review sentences: configs/bert-reviews.yaml."""
     folder = runs / "reviews"
-    args = TrainArgs(epochs=2, lr=5e-5, lr_backbone=5e-5, average=0.0)
-    train("bert", DataArgs("reviews"), folder, args, resume=True, silent=True)
+    args = TrainArgs(epochs=3, lr=5e-4, lr_backbone=1e-4, average=0.99)
+    train("bert", DataArgs("reviews", plain_words=True), folder, args, resume=True, silent=True)
     return folder
 
 
@@ -71,7 +71,7 @@ def one(name: str, seed: int, folder: str, runs: str, threads: int | None) -> tu
     recipe, options = RECIPES.get(name, ({}, {}))
     if name == "warm":
         recipe = {**recipe, "init": str(Path(runs) / "reviews")}
-    data = DataArgs(folder, validation=0.15, dev_as_test=True, normalise="train")
+    data = DataArgs(folder, validation=0.15, dev_as_test=True, normalise="train", plain_words=name == "warm")
     args = TrainArgs(seed=seed, threads=threads, **recipe)
     run = Path(runs) / f"{name}-{seed}"
     model = "bert" if name == "warm" else name
