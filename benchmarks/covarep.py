@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.io import wavfile
 
-from modashift.extract.covarep import covarep
-from modashift.extract.covarep import NAMES
+from modashift.extract.covarep import NAMES, covarep
 
 RECORDINGS = ("03-01-03-01-01-01-02", "03-01-04-01-01-01-07", "mosi_03bSnISJMiM_1")
 SEGMENT = "03bSnISJMiM_1"

@@ -7,7 +7,9 @@ Each file is one of the research recordings with one to three mutations: bytes f
 file, a block repeated, zeroed, removed or filled with noise, a number in the header made large. A worker process reads
 all its sound and one second of its pictures, five a second. A worker that dies is counted by its signal and replaced;
 one that takes longer than a minute is killed and counted as a hang. The exit status is 1 where there was either.
-``--keep`` keeps the files of crashes and hangs.
+``--keep`` keeps the files of crashes and hangs. ``--write FOLDER`` only writes the files, for the whole of extraction:
+
+    modashift extract FOLDER --out mutated.store --words none --time-limit 45 --time-factor 5
 """
 
 import argparse
@@ -37,6 +39,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--write", type=Path)
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -45,6 +48,11 @@ def main() -> int:
     if not originals:
         print(f"no recordings at {args.data}; give their folder with --data", file=sys.stderr)
         return 2
+    if args.write:
+        args.write.mkdir(parents=True, exist_ok=True)
+        for number in range(args.count):
+            mutate(random.Random(f"{args.seed}-{number}"), originals, args.write, number)
+        return 0
     started = time.monotonic()
     results = []
     with tempfile.TemporaryDirectory() as folder, Workers() as workers:

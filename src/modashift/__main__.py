@@ -14,7 +14,9 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "train": ("modashift.commands:train", "train a model on a data file and evaluate it"),
     "evaluate": ("modashift.commands:evaluate", "measure a trained model on a data file"),
-    "predict": ("modashift.commands:predict", "score texts, standard input or a data file"),
+    "predict": ("modashift.serve.cli:predict", "score recordings, texts, standard input or a data file"),
+    "extract": ("modashift.extract.cli:extract", "words, face and voice of recordings, aligned, as a store"),
+    "features": ("modashift.extract.features_cli:features", "feature sets, their columns and units"),
     "data": ("modashift.commands:data", "inspect, import, export or fetch data"),
     "models": ("modashift.commands:models", "list the models"),
     "experiment": ("modashift.experiments.cli:experiment", "run a declared grid of models, data and seeds"),
@@ -32,6 +34,8 @@ EXAMPLES = """examples:
   modashift train cmsbert-clr --data mosi.pkl --run runs/clr       train; the best epoch is chosen on dev
   modashift evaluate runs/clr                                      metrics of each split
   modashift predict runs/clr --text "it was really good"           score a sentence
+  modashift predict default clip.mp4 --out clip                    what a person means, with a page that says why
+  modashift extract clips/ --out clips.store                       features of your own recordings, to train on
   modashift train cmsbert-clr --help                               every option of a model and of training"""
 
 

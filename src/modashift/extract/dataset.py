@@ -1,0 +1,241 @@
+"""Extracted recordings to a data set: one row an utterance, features on its words or as frames.
+
+A store has no mask within an utterance, so a word without a valid frame (no face while it was said) needs some value
+that a model cannot mistake for a finding. It stands at the mean of the utterance's other words, column by column: what
+a model averages over the utterance is then the mean of what was found. How many were filled is said in the provenance.
+A modality without any valid frame in an utterance is missing there, and models see it masked.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modashift.data.build import Row, assemble
+from modashift.data.classes import number_labels
+from modashift.data.dataset import Dataset
+from modashift.errors import DataError
+from modashift.extract.align import Statistic, align_to_words
+from modashift.extract.labels import Label, Labels, refuse_strangers
+from modashift.extract.recording import Clip, Frames, Span
+
+__all__ = ["REACH", "Label", "Labels", "clips_dataset", "column_names"]
+
+REACH = 0.04  # seconds, the time between pictures at 25 a second: a word shorter than that takes the nearest frame
+NON_VERBAL = ("visual", "acoustic")
+
+
+def clips_dataset(
+    clips: Iterable[Clip],
+    labels: Labels | None = None,
+    *,
+    name: str = "recordings",
+    alignment: Literal["word", "frame"] = "word",
+    statistics: Sequence[Statistic] = ("mean",),
+    reach: float = REACH,
+    group: str | None = None,
+) -> Dataset:
+    """Make a data set of recordings.
+
+    Args:
+        clips: read one after the other; only what goes into the data set is kept.
+        labels: NaN, ``train`` and the recording's name where nothing is said.
+        name: of the data set.
+        alignment: features on each ``word``, or the ``frame`` of each modality that are valid within the utterance.
+        statistics: of the frames of each word, see `align_to_words`; without meaning for frames.
+        reach: seconds from a word in which a frame counts for it where none lies within it.
+        group: regular expression whose first group, or whole match, in a recording's name is what must not be split;
+            the name itself where not given. A group in `labels` counts more.
+
+    Returns:
+        Utterances with the ids ``NAME_k``, k from 1. The provenance has the feature sets, and in its notes what was
+        filled or left out.
+
+    Raises:
+        DataError: recordings have different feature sets, a name occurs twice, a label or the group fits nothing.
+    """
+    labels = labels or Labels()
+    pattern = _pattern(group)
+    rows: list[Row] = []
+    written: list[str | None] = []
+    sets = _Sets()
+    counts = _Counts()
+    sources: dict[str, str] = {}
+    for clip in clips:
+        if clip.name in sources:
+            raise DataError(f"two recordings have the name {clip.name}; extract them together, or rename one")
+        sources[clip.name] = clip.sha256
+        sets.add(clip)
+        for number, span in enumerate(clip.spans, 1):
+            identifier = f"{clip.name}_{number}"
+            about = labels.of(clip.name, identifier)
+            words = [word.text for word in clip.words[span.first : span.stop]]
+            row = Row(
+                id=identifier,
+                group=about.group or _group(pattern, clip.name),
+                split=about.split or "train",
+                label=math.nan,
+                text=" ".join(words),
+                words=words,
+            )
+            for modality, frames in clip.features.items():
+                if alignment == "frame":
+                    row.features[modality] = _frames(frames, span, counts.of(modality))
+                else:
+                    row.features[modality] = _on_words(frames, clip, span, statistics, reach, counts.of(modality))
+            counts.utterance(words)
+            written.append(about.label)
+            rows.append(row)
+    refuse_strangers(labels, sources, {row.id for row in rows})
+    scores, classes = number_labels(written, [f"{labels.source}, {row.id}" for row in rows], labels.classes or None)
+    for row, score in zip(rows, scores.tolist()):
+        row.label = score
+    return assemble(
+        name,
+        rows,
+        dict.fromkeys(NON_VERBAL, alignment),
+        {
+            "format": "recordings",
+            "source": name,
+            "sha256": sources,
+            "options": {"alignment": alignment, "statistics": list(statistics), "reach": reach, "group": group},
+            "feature_sets": {m: f[0] for m, f in sets.found.items()},
+            "labels": labels.source or None,
+            "notes": counts.notes(alignment),
+        },
+        {m: _names(f[1], alignment, statistics) for m, f in sets.found.items()},
+        classes,
+    )
+
+
+def column_names(columns: Sequence[str], statistics: Sequence[Statistic]) -> tuple[str, ...]:
+    """Names of word features: those of the frames' columns for means alone, else ``COLUMN:STATISTIC``."""
+    if list(statistics) == ["mean"]:
+        return tuple(columns)
+    return tuple(f"{column}:{statistic}" for statistic in statistics for column in columns)
+
+
+def _names(columns: Sequence[str], alignment: str, statistics: Sequence[Statistic]) -> tuple[str, ...]:
+    return tuple(columns) if alignment == "frame" else column_names(columns, statistics)
+
+
+@dataclass
+class _Count:
+    """Of one modality: words, words filled, single entries filled, and entries of a whole utterance set to 0."""
+
+    words: int = 0
+    filled: int = 0
+    entries: int = 0
+    nothing: int = 0
+
+
+class _Counts:
+    """What had to be filled or left out."""
+
+    def __init__(self) -> None:
+        self.by: dict[str, _Count] = {}
+        self.wordless = 0
+
+    def of(self, modality: str) -> _Count:
+        return self.by.setdefault(modality, _Count())
+
+    def utterance(self, words: Sequence[str]) -> None:
+        self.wordless += not words
+
+    def notes(self, alignment: str) -> list[str]:
+        found = []
+        if self.wordless and alignment == "word":
+            found.append(
+                f"{self.wordless} utterances without words have no features either; alignment frame keeps them"
+            )
+        for modality, count in self.by.items():
+            if count.filled:
+                found.append(
+                    f"{modality}: {count.filled} of {count.words} words had no valid frame and stand at the mean of "
+                    "their utterance's other words"
+                )
+            if count.entries:
+                found.append(f"{modality}: {count.entries} values that were not finite stand at their column's mean")
+            if count.nothing:
+                found.append(f"{modality}: {count.nothing} columns without a finite value in an utterance are 0 there")
+        return found
+
+
+class _Sets:
+    """Name and columns of the feature set of each modality, the same in all recordings."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, tuple[str, tuple[str, ...], str]] = {}
+
+    def add(self, clip: Clip) -> None:
+        for modality, frames in clip.features.items():
+            name, columns, first = self.found.setdefault(modality, (frames.set_name, tuple(frames.columns), clip.name))
+            if (frames.set_name, tuple(frames.columns)) != (name, columns):
+                raise DataError(
+                    f"{clip.name} has the {modality} features {frames.set_name} ({len(frames.columns)} columns), "
+                    f"{first} has {name} ({len(columns)}); extract all recordings with the same options"
+                )
+
+
+def _on_words(
+    frames: Frames, clip: Clip, span: Span, statistics: Sequence[Statistic], reach: float, count: _Count
+) -> NDArray[np.float32]:
+    """Features (W, D) of the words of an utterance, or no row at all where no word has a valid frame."""
+    times = np.array([(w.start, w.end) for w in clip.words[span.first : span.stop]], dtype=np.float64).reshape(-1, 2)
+    if not len(times):
+        return np.zeros((0, len(frames.columns) * len(statistics)), dtype=np.float32)
+    low, high = np.searchsorted(frames.times, [times[:, 0].min() - reach, times[:, 1].max() + reach])
+    part = slice(int(low), int(high) + 1)
+    values, at, mask = frames.values[part], frames.times[part], frames.mask[part]
+    aligned = align_to_words(values, at, times, how=list(statistics), mask=mask, reach=reach)
+    if not aligned.mask.any():
+        return np.zeros((0, aligned.values.shape[1]), dtype=np.float32)
+    known = np.repeat(aligned.mask[:, None], aligned.values.shape[1], axis=1)
+    finite = np.isfinite(values)
+    if not finite[mask].all():  # a word may have frames and still no finite entry of a column
+        some = align_to_words(finite.astype(np.float64), at, times, how="max", mask=mask, reach=reach).values > 0
+        known &= np.tile(some, (1, len(statistics)))
+    count.words += len(times)
+    count.filled += int((~aligned.mask).sum())
+    return _filled(aligned.values, known, aligned.mask, count)
+
+
+def _frames(frames: Frames, span: Span, count: _Count) -> NDArray[np.float32]:
+    """The valid frames (T, D) within an utterance."""
+    inside = frames.mask & (frames.times >= span.start) & (frames.times < span.end)
+    values = frames.values[inside].astype(np.float64)
+    finite = np.isfinite(values)
+    if finite.all():
+        return values.astype(np.float32)
+    return _filled(values, finite, np.ones(len(values), dtype=bool), count)
+
+
+def _filled(
+    values: NDArray[np.float64], known: NDArray[np.bool_], found: NDArray[np.bool_], count: _Count
+) -> NDArray[np.float32]:
+    """Entries (T, D) that are not known at the mean of those of their column that are, 0 where there is none."""
+    total = known.sum(0)
+    mean = np.where(known, values, 0.0).sum(0) / np.maximum(total, 1)
+    count.entries += int((~known[:, total > 0] & found[:, None]).sum())
+    count.nothing += int((total == 0).sum())
+    return np.where(known, values, mean).astype(np.float32)
+
+
+def _pattern(group: str | None) -> re.Pattern[str] | None:
+    try:
+        return None if group is None else re.compile(group)
+    except re.error as error:
+        raise DataError(f"group {group!r} is no regular expression ({error})") from error
+
+
+def _group(pattern: re.Pattern[str] | None, name: str) -> str:
+    if pattern is None:
+        return name
+    match = pattern.search(name)
+    if match is None:
+        raise DataError(f"the regular expression {pattern.pattern!r} of the groups fits nothing in the name {name}")
+    return (match[1] if pattern.groups else match[0]) or name
