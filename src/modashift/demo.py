@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modashift.data.dataset import Dataset, Feature
+from modashift.default_model import RECIPE, keep_as_default
 
 __all__ = ["run_demo"]
 
@@ -60,7 +61,9 @@ def run_demo(
             reviews = _some(reviews, split, round(share * len(reviews.rows(split))))
 
     console.rule("2. Words alone, real ratings")
-    _train("bert", reviews, folder / "words", {}, epochs=epochs, lr=5e-4, lr_backbone=5e-5)
+    _train("bert", reviews, folder / "words", {}, epochs=epochs, lr=RECIPE.lr, lr_backbone=RECIPE.lr_backbone)
+    if share >= 1 and epochs == RECIPE.epochs:  # what `modashift predict default` would train anew
+        keep_as_default(folder / "words")
     gold, found = _held_out(folder / "words", reviews)
     console.print(f"on {len(gold)} unseen sentences (accuracy: negative or not, and seven classes):")
     for title, m in _rows(reviews, gold, found).items():
@@ -84,6 +87,7 @@ def run_demo(
         f"runs (checkpoint, metrics, predictions): {folder}/words, {folder}/bert, {folder}/cmsbert-clr\n"
         f"a picture of the shift: {picture}\n\ntry next:\n"
         f'  modashift predict {folder}/words --text "your sentence"\n'
+        f"  modashift predict {folder}/words your_clip.mp4 --out scores     (needs modashift[extract])\n"
         f"  modashift evaluate {folder}/words --data your_table.csv       columns id, text, label, split\n"
         f"  modashift train cmsbert-clr --data mosi.pkl --run runs/mosi --init {folder}/words\n"
         f"\n{(time.perf_counter() - started) / 60:.1f} minutes in all"
