@@ -88,7 +88,7 @@ def spoken_forms(piece: str) -> tuple[tuple[str, ...], ...]:
         parts = [
             part for part in re.split(r"(\.)|[-/:_]+", text.removeprefix("https://").removeprefix("http://")) if part
         ]
-        return (tuple("dot" if part == "." else part for part in parts),)
+        return (tuple("dot" if part == "." else part for part in parts),) if parts else ()
     ways = [_part_forms(part) for part in parts]
     return tuple(
         dict.fromkeys(

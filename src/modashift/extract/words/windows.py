@@ -51,7 +51,7 @@ def follow(sound: NDArray[np.float32], spoken: Sequence[Forms]) -> list[Hit | No
         spoken: ways to say each word.
     """
     hits: list[Hit | None] = [None] * len(spoken)
-    at, first, sure = 0.0, 0, -1  # words before `sure` are taken as they are found, so that each step leads on
+    at, first, sure = 0.0, 0, -1  # up to `sure`, words are taken as they are found: each step leads on
     length = len(sound) / RATE
     while first < len(spoken) and at < length:
         last = length - at <= _WINDOW * 1.25
@@ -62,15 +62,15 @@ def follow(sound: NDArray[np.float32], spoken: Sequence[Forms]) -> list[Hit | No
         anchor = None
         if lost is not None and first + lost > sure:
             since = at + (found[lost - 1].end if lost else 0.0)
-            anchor = _anchor(_part(sound, since, since + _AHEAD), spoken[first + lost : first + lost + _WORDS_AHEAD])
-        if anchor is not None and lost is not None:
+            begin = first + lost
+            anchor = _anchor(_part(sound, since, since + _AHEAD), spoken[begin : begin + _WORDS_AHEAD])
+        if anchor is not None:
             seconds, words = anchor
             _keep(hits, found[:lost], first, at)
-            between = spoken[first + lost : first + lost + words]
+            between = spoken[begin : begin + words]
             if between and shortest(between) <= seconds:
-                middle = find(_part(sound, since, since + seconds), between) or []
-                _keep(hits, middle, first + lost, since)
-            at, first = since + seconds, first + lost + words
+                _keep(hits, find(_part(sound, since, since + seconds), between) or [], begin, since)
+            at, first = since + seconds, begin + words
             sure = first + _ANCHOR
             continue
         _keep(hits, found[:kept], first, at)
