@@ -28,7 +28,7 @@ def step(model, optimizer, batch, epoch=1):
 
 
 def optimizer_for(model, lr=5e-3):
-    return torch.optim.AdamW(model.param_groups(lr, lr, 0.0))
+    return torch.optim.AdamW(model.param_groups(lr, lr, 0.0), fused=True)
 
 
 @pytest.fixture(params=TASKS, ids=[f"{name}-classes" if classes else name for name, classes in TASKS])
@@ -127,8 +127,9 @@ def test_one_batch_can_be_overfitted(model, make_batch):
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     optimizer = optimizer_for(model, 3e-3)
-    losses = [step(model, optimizer, batch) for _ in range(120)]
-    assert min(losses) < 0.1 * losses[0]
+    first = step(model, optimizer, batch)
+    # No more steps than it takes: most models need a third of them.
+    assert any(step(model, optimizer, batch) < 0.1 * first for _ in range(119))
 
 
 def test_save_and_load_are_exact(model, make_batch, tmp_path):
