@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint format types docs docs-serve real real-words bench clean help
+.PHONY: demo test lint format types docs docs-serve real real-words real-recordings bench clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,12 @@ real: $(READY)  ## longer runs on research data (CMU-MOSI) beside the checkout: 
 
 real-words: $(READY)  ## the same on word-level features: every model, one video left out at a time
 	$(BIN)/python benchmarks/leave_one_video_out.py
+
+real-recordings: $(READY)  ## decoding, faces, word times and speed on real recordings beside the checkout
+	$(BIN)/python benchmarks/faces.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/words.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/extract_speed.py --words none
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutated_media.py
 
 bench: $(READY)  ## measure: store, shift, training step
 	$(BIN)/python benchmarks/store.py
