@@ -167,9 +167,11 @@ def test_labels_of_segments_reach_the_store(tmp_path) -> None:
 
 
 CALL = """
+import signal
 import sys
 from pathlib import Path
 from made_batches import Clips
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell inherits it ignored
 clips = Clips.__new__(Clips)
 clips.folder, clips.store = Path(sys.argv[1]) / "in", Path(sys.argv[1]) / "x.store"
 if __name__ == "__main__":
