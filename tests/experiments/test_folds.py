@@ -13,6 +13,7 @@ from modashift.evaluate.results import read_results
 from modashift.experiments.grid import read
 from modashift.experiments.points import declared, folds
 from modashift.experiments.run import execute
+from modashift.experiments.state import progress
 
 
 class Quiet:
@@ -55,6 +56,16 @@ def test_all_folds_are_declared(path, tmp_path):
     path.write_text(path.read_text().replace("fold: all", "fold: 2"))
     assert [run.name for run in read(path, "").runs] == list(declared(path))
     assert read(path, "").runs[0].name == "bert/acted/1"
+
+
+def test_progress_names_the_loss_of_the_task(path, tmp_path):
+    run = read(path, tmp_path / "out").runs[0]
+    folder = run.folder(tmp_path)
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text('{"epoch": 1, "dev_ce": 2.08, "dev_ua": 0.125}\n')
+    assert progress(run, tmp_path).score == "dev ce 2.080"
+    (folder / "metrics.jsonl").write_text('{"epoch": 1, "dev_mse": 1.5}\n')
+    assert progress(run, tmp_path).score == "dev mse 1.500"
 
 
 def test_a_protocol_says_how_many_folds_it_has(path, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modashift.errors import ModashiftError
-from modashift.evaluate.tasks import reached
+from modashift.evaluate.tasks import Classes, reached
 from modashift.experiments.grid import Run
 from modashift.experiments.settings import differences
 
@@ -52,7 +52,8 @@ def progress(run: Run, out: Path) -> Progress:
     if not found:
         return Progress(0, train.epochs)
     value = reached(found[-1], train.select)
-    score = f"dev {train.select} {value:.3f}" if isinstance(value, float) else ""
+    name = train.select if f"dev_{train.select}" in found[-1] else Classes.term  # the task's loss, whatever it is
+    score = f"dev {name} {value:.3f}" if isinstance(value, float) else ""
     return Progress(min(len(found), train.epochs), train.epochs, score)
 
 
