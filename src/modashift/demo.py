@@ -87,7 +87,7 @@ def run_demo(
         f"runs (checkpoint, metrics, predictions): {folder}/words, {folder}/bert, {folder}/cmsbert-clr\n"
         f"a picture of the shift: {picture}\n\ntry next:\n"
         f'  modashift predict {folder}/words --text "your sentence"\n'
-        f"  modashift predict {folder}/words your_clip.mp4 --out scores     (needs modashift[extract])\n"
+        f"  modashift predict {folder}/words your_clip.mp4 --out scores     (needs modashift\\[extract])\n"
         f"  modashift evaluate {folder}/words --data your_table.csv       columns id, text, label, split\n"
         f"  modashift train cmsbert-clr --data mosi.pkl --run runs/mosi --init {folder}/words\n"
         f"\n{(time.perf_counter() - started) / 60:.1f} minutes in all"
