@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from modashift.errors import ModashiftError
 from modashift.models import MODELS
@@ -12,7 +12,7 @@ from modashift.models import MODELS
 if TYPE_CHECKING:
     from modashift.predictor import Predictor
 
-__all__ = ["data", "demo", "evaluate", "models", "predict", "train"]
+__all__ = ["data", "demo", "evaluate", "models", "predict_with", "put_rows", "train"]
 
 
 def train(argv: list[str]) -> dict[str, Any] | None:
@@ -120,41 +120,31 @@ def evaluate(argv: list[str]) -> dict[str, Any]:
     return results
 
 
-def predict(argv: list[str]) -> list[dict[str, Any]]:
-    """``modashift predict RUN --text …``, ``--data …`` or lines on standard input."""
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(
-        prog="modashift predict",
-        description="Score utterances: texts given here, lines of standard input, or a data file with features.",
-    )
-    parser.add_argument("run", type=str, help="run folder, model folder or hub id")
-    parser.add_argument("--text", type=str, nargs="+", default=[], help="one or more texts")
-    parser.add_argument("--data", type=str | None, help="store or data file")
-    parser.add_argument("--replace_nonfinite", type=bool, default=False, help="replace NaN and infinite features by 0")
-    parser.add_argument("--format", type=Literal["text", "json", "csv"], default="text", help="of what is printed")
-    parser.add_argument("--out", type=str | None, help="write to this .csv or .jsonl file instead")
-    config = parser.parse_args(argv)
-    if config.text and config.data:
-        raise ModashiftError("give --text or --data, not both")
-
+def predict_with(
+    run: str, texts: list[str], data: str | None, replace_nonfinite: bool, layout: str, out: str | None
+) -> list[dict[str, Any]]:
+    """Texts, a data file or lines on standard input, by one model; printed or written."""
     from modashift.predictor import load
 
-    predictor = load(config.run)
-    if config.data:
+    predictor = load(run)
+    if data:
         from modashift.data.open import open_dataset
 
-        dataset = open_dataset(config.data, replace_nonfinite=config.replace_nonfinite)
+        dataset = open_dataset(data, replace_nonfinite=replace_nonfinite)
         scores = predictor.predict_dataset(dataset)
         rows = [{"id": i, **_answer(predictor, s), "text": t} for i, s, t in zip(dataset.ids, scores, dataset.texts)]
     else:
-        texts = config.text or [line for line in (raw.strip() for raw in sys.stdin) if line]
-        rows = _score_texts(predictor, texts)
-    if config.out:
-        _write_rows(Path(config.out), rows)
-    else:
-        _print_rows(rows, config.format)
+        rows = _score_texts(predictor, texts or [line for line in (raw.strip() for raw in sys.stdin) if line])
+    put_rows(rows, layout, out)
     return rows
+
+
+def put_rows(rows: list[dict[str, Any]], layout: str, out: str | None) -> None:
+    """Write rows to a .csv or .jsonl file, or print them as text, json or csv."""
+    if out:
+        _write_rows(Path(out), rows)
+    else:
+        _print_rows(rows, layout)
 
 
 def _score_texts(predictor: "Predictor", texts: list[str]) -> list[dict[str, Any]]:

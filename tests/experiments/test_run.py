@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from modashift.__main__ import main
+from modashift.display import duration
 from modashift.errors import ModashiftError
-from modashift.experiments.display import duration, remaining
+from modashift.experiments.display import remaining
 from modashift.experiments.grid import read
 from modashift.experiments.run import execute
 from modashift.train.processes import claim

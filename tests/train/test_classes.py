@@ -193,6 +193,7 @@ def test_a_loaded_model_knows_its_classes(args, tmp_path, capsys):
     np.testing.assert_allclose(maps["prediction"], chances[0], atol=1e-6)
 
     from modashift import commands
+    from modashift.serve.cli import predict
 
     results = commands.evaluate([str(tmp_path / "run"), "--out", str(tmp_path / "out.csv")])
     out = capsys.readouterr().out
@@ -214,7 +215,7 @@ def test_a_loaded_model_knows_its_classes(args, tmp_path, capsys):
         commands.evaluate([str(tmp_path / "run"), "--data", str(tmp_path / "scores.store")])
     capsys.readouterr()
 
-    rows = commands.predict([str(tmp_path / "run"), "--data", str(store)])
+    rows = predict([str(tmp_path / "run"), "--data", str(store)])
     assert len(rows) == 54
     assert set(rows[0]) == {"id", "class", "probability", "p(angry)", "p(happy)", "p(sad)", "text"}
     assert rows[0]["probability"] == max(rows[0][f"p({c})"] for c in NAMES)

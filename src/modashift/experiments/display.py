@@ -1,16 +1,16 @@
 """What a person sees while an experiment runs: bars in a terminal, a line an event elsewhere."""
 
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modashift.display import console, counting_bars, duration
 from modashift.experiments.grid import Run
 from modashift.experiments.state import progress, seconds
 
-__all__ = ["Display", "duration", "remaining"]
+__all__ = ["Display", "remaining"]
 
 WORDS = {
     "started": "started",
@@ -33,10 +33,8 @@ class Display:
     """
 
     def __init__(self, title: str, out: Path, processes: int, plain: bool | None = None) -> None:
-        from rich.console import Console
-
         self.title, self.out, self.processes = title, out, processes
-        self.console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.console = console()
         self.plain = not self.console.is_terminal if plain is None else plain
         self.left: dict[str, Run] = {}
         self.seconds: dict[str, float] = {}  # of finished runs, by name
@@ -58,16 +56,7 @@ class Display:
         self.console.print(f"{self.title}: {len(runs)} runs{again}; folder {self.out}", markup=False)
         if self.plain or not self.left:
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        self.bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
-            console=self.console,
-            transient=True,
-        )
+        self.bars = counting_bars(self.console)
         self.whole = self.bars.add_task("runs", total=self.total, completed=len(done), note="")
         self.bars.start()
 
@@ -147,10 +136,3 @@ def remaining(runs: Mapping[str, Run], shares: Mapping[str, float], took: Mappin
         return 0.0
 
     return sum(share * expected(runs[name]) for name, share in shares.items())
-
-
-def duration(value: float) -> str:
-    """Seconds as a person says them."""
-    if value < 90:
-        return f"{value:.0f} s"
-    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"

@@ -9,7 +9,7 @@ from typing import Any
 
 from modashift.experiments.grid import Run
 from modashift.experiments.state import finished
-from modashift.train.processes import claim, end_with_parent
+from modashift.train.processes import begin_worker, claim
 
 __all__ = ["drop_weights", "environment", "make", "work"]
 
@@ -24,16 +24,8 @@ def work(connection: Connection, environment: Mapping[str, str], log: str) -> No
         environment: variables that must stand before torch is imported.
         log: file that takes what libraries print, and the last words of a crash.
     """
-    import faulthandler
-    import signal
-
     os.environ.update(environment)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    faulthandler.enable()
-    end_with_parent()
+    begin_worker(log)
     while True:
         try:
             run, out, keep_weights = connection.recv()

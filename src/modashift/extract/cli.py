@@ -219,7 +219,7 @@ def _engine(config: Any, out: Path, limit: "Limit", tasks: int) -> "Engine":
 
 
 def _report(summary: "Summary", out: Path) -> None:
-    from modashift.experiments.display import duration
+    from modashift.display import duration
     from modashift.extract.bulk import clips_folder
     from modashift.extract.display import speed
 

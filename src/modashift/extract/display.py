@@ -1,11 +1,10 @@
 """What a person sees while recordings are extracted: a bar in a terminal, a line a recording elsewhere."""
 
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from modashift.experiments.display import duration
+from modashift.display import console, counting_bars, duration
 from modashift.extract.engines.work import Task
 from modashift.extract.manifest import Entry
 
@@ -20,9 +19,7 @@ class Display:
     """
 
     def __init__(self, plain: bool | None = None) -> None:
-        from rich.console import Console
-
-        self.console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.console = console()
         self.plain = not self.console.is_terminal if plain is None else plain
         self.bars: Any = None
         self.row: Any = None
@@ -87,16 +84,7 @@ class Display:
     def _start(self, total: int) -> None:
         if self.bars is not None:
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        self.bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
-            console=self.console,
-            transient=True,
-        )
+        self.bars = counting_bars(self.console)
         self.row = self.bars.add_task("checking", total=total, note="")
         self.bars.start()
 

@@ -93,11 +93,10 @@ def _texts(sources: Sequence[str], config: Any) -> list[dict[str, Any]]:
     """Texts or a data file: by one model as ever, by several with the mean and its spread."""
     from modashift import commands
 
+    layout = config.format or "text"
     if len(sources) == 1:
-        argv = [_local(sources[0]), *(["--text", *config.text] if config.text else [])]
-        argv += [f"--data={config.data}"] if config.data else []
-        argv += [f"--replace_nonfinite={str(config.replace_nonfinite).lower()}", f"--format={config.format or 'text'}"]
-        return commands.predict([*argv, *([f"--out={config.out}"] if config.out else [])])
+        source = _local(sources[0])
+        return commands.predict_with(source, config.text, config.data, config.replace_nonfinite, layout, config.out)
     from modashift.serve.ensemble import load_ensemble
 
     models = load_ensemble([_local(s) for s in sources], config.device)
@@ -121,10 +120,7 @@ def _texts(sources: Sequence[str], config: Any) -> list[dict[str, Any]]:
         {**name, "score": float(s.mean()), "sd": float(s.std(ddof=1)), "text": t}
         for name, s, t in zip(names, scores.T, dataset.texts)
     ]
-    if config.out:
-        commands._write_rows(Path(config.out), rows)
-    else:
-        commands._print_rows(rows, config.format or "text")
+    commands.put_rows(rows, layout, config.out)
     return rows
 
 

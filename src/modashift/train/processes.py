@@ -1,13 +1,15 @@
 """Several processes at work on one folder: whose a part of it is, and that none outlives its parent."""
 
+import faulthandler
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["claim", "end_with_parent"]
+__all__ = ["begin_worker", "claim", "end_with_parent"]
 
 LOCK = ".lock"
 
@@ -44,3 +46,17 @@ def end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def begin_worker(log: str) -> None:
+    """What a worker process does first: leave interrupts to its parent, end with it, and print to a file.
+
+    Args:
+        log: file that takes what libraries print, and the last words of a crash.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    faulthandler.enable()
+    end_with_parent()

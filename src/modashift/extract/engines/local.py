@@ -1,6 +1,5 @@
 """Processes of this machine, replaced where they die or take too long."""
 
-import os
 import signal
 import time
 from collections import deque
@@ -24,7 +23,7 @@ from modashift.extract.engines.work import (
     variables,
 )
 from modashift.extract.manifest import Entry
-from modashift.train.processes import end_with_parent
+from modashift.train.processes import begin_worker
 
 __all__ = ["LocalEngine"]
 
@@ -168,14 +167,7 @@ def _ending(code: int) -> str:
 
 def _work(connection: Connection, log: str) -> None:
     """Make the tasks that come through the connection, until it is closed."""
-    import faulthandler
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    faulthandler.enable()
-    end_with_parent()
+    begin_worker(log)
     while True:
         try:
             task = connection.recv()
