@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from modashift.batch import Seq
 from modashift.data.dataset import Dataset, Feature
 from modashift.models import get_model
 from modashift.models.base import Model
@@ -25,6 +26,21 @@ def build(name: str, backbone: dict[str, Any], sizes: dict[str, int] | None = No
     else:
         model = cls(backbone=backbone, modality_sizes=sizes, **options)
     return model
+
+
+def scattered(
+    lengths: dict[str, list[int]], sizes: dict[str, int], padding: int, generator: torch.Generator
+) -> dict[str, Seq]:
+    """Sequences of given lengths of each modality; masked steps lie anywhere and hold garbage."""
+    features = {}
+    for m, counts in lengths.items():
+        steps = max(counts) + padding
+        mask = torch.zeros(len(counts), steps, dtype=torch.bool)
+        for row, count in enumerate(counts):
+            mask[row, torch.randperm(steps, generator=generator)[:count]] = True
+        values = torch.randn(len(counts), steps, sizes[m], generator=generator, dtype=torch.float64)
+        features[m] = Seq(torch.where(mask.unsqueeze(-1), values, 77.0), mask)
+    return features
 
 
 def toy_dataset(n: int = 60, seed: int = 0, features: tuple[str, ...] = ("visual", "acoustic")) -> Dataset:

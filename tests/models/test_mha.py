@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from literal_rnn import literal_encoder
-from modashift.batch import Batch, Seq
+from modashift.batch import Batch
 from modashift.models.mha import MHA, hop
+from support import scattered
 
 SIZES = {"linguistic": 7, "acoustic": 3}
 LENGTHS = {"linguistic": [4, 1, 6, 0, 3], "acoustic": [9, 12, 2, 5, 0]}
@@ -19,14 +20,7 @@ def make(**options):
 def batch_of(lengths=LENGTHS, padding=2, seed=0):
     """Utterances of given lengths; masked steps lie anywhere and hold garbage."""
     generator = torch.Generator().manual_seed(seed)
-    features = {}
-    for m, counts in lengths.items():
-        steps = max(counts) + padding
-        mask = torch.zeros(len(counts), steps, dtype=torch.bool)
-        for row, count in enumerate(counts):
-            mask[row, torch.randperm(steps, generator=generator)[:count]] = True
-        values = torch.randn(len(counts), steps, SIZES[m], generator=generator, dtype=torch.float64)
-        features[m] = Seq(torch.where(mask.unsqueeze(-1), values, 77.0), mask)
+    features = scattered(lengths, SIZES, padding, generator)
     n = len(lengths["linguistic"])
     return Batch(None, torch.arange(n) % 4 * 1.0, torch.arange(n), features)
 

@@ -9,7 +9,7 @@ from modashift.batch import Batch, Seq
 from modashift.models import attention
 from modashift.models.attention import Sight, attend, blockwise, fused
 from modashift.models.mult import CrossmodalEncoder, MulT
-from support import build
+from support import build, scattered
 
 SIZES = {"linguistic": 7, "visual": 5, "acoustic": 3}
 QUERIES, KEYS = [7, 3, 0, 5, 1], [4, 4, 3, 0, 6]
@@ -24,14 +24,7 @@ def make(sizes=SIZES, **options):
 def batch_of(lengths, seed=0, padding=2):
     """Utterances of given lengths of each modality; masked steps lie anywhere and hold garbage."""
     generator = torch.Generator().manual_seed(seed)
-    features = {}
-    for m, counts in lengths.items():
-        steps = max(counts) + padding
-        mask = torch.zeros(len(counts), steps, dtype=torch.bool)
-        for row, count in enumerate(counts):
-            mask[row, torch.randperm(steps, generator=generator)[:count]] = True
-        values = torch.randn(len(counts), steps, SIZES[m], generator=generator, dtype=torch.float64)
-        features[m] = Seq(torch.where(mask.unsqueeze(-1), values, 77.0), mask)
+    features = scattered(lengths, SIZES, padding, generator)
     n = len(lengths["linguistic"])
     return Batch(None, torch.randn(n, generator=generator, dtype=torch.float64), torch.arange(n), features)
 
