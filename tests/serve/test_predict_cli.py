@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -125,6 +126,7 @@ def test_a_recording_that_cannot_be_read_is_an_error_of_its_own(tmp_path):
             extractor.start(Wanted(text, "a", words="recognise"))
             with pytest.raises(ModashiftError, match=r"a\.mp4: neither sound nor video"):
                 extractor.finish()
+        extractor.process.send_signal(signal.SIGSTOP)  # else it may have answered before it is killed
         extractor.start(Wanted(text, "a"))
         extractor.process.kill()
         with pytest.raises(ModashiftError, match=r"the process that read it ended \(by signal 9\)"):
