@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from modashift.batch import Batch, Pieces, Seq
 from modashift.data.dataset import Dataset
 from modashift.data.normalise import Normaliser
+from modashift.data.states import StateColumns, choose_layers, columns_from_json, columns_to_json, state_columns
 from modashift.errors import DataError
 from modashift.linguistic import WordVectors
 from modashift.spelling import plain_word
@@ -76,11 +77,16 @@ class Preprocessor:
     def complete(self, dataset: Dataset) -> Dataset:
         """Check the features of some data and leave the model's, with word vectors added where it reads them.
 
+        Of hidden states with more layers than the model reads, its own are kept.
+
         Raises:
             DataError: for features other than those the model was trained on.
         """
         if self.vectors is not None:
             dataset = self.vectors.add_to(dataset)[0]
+        held = {m: state_columns(f) for m, f in dataset.features.items()}
+        own = {m: list(c.layers) for m, c in self.columns.items() if isinstance(c, StateColumns) and held.get(m)}
+        dataset = choose_layers(dataset, own)
         self.check(dataset)
         return dataset.keep_features(list(self.modality_sizes))
 
@@ -219,7 +225,7 @@ class Preprocessor:
         state: dict[str, Any] = {
             "normaliser": self.normaliser.state(),
             "modality_sizes": dict(self.modality_sizes),
-            "columns": {m: list(c) for m, c in self.columns.items()},
+            "columns": {m: columns_to_json(c) for m, c in self.columns.items()},
             "alignments": dict(self.alignments),
             "max_length": self.max_length,
             "steps": self.steps,
@@ -246,6 +252,7 @@ class Preprocessor:
             raise DataError(f"{folder} has no {FILE}: it is not the folder of a trained model")
         state = json.loads(path.read_text(encoding="utf-8"))
         state["normaliser"] = Normaliser.from_state(state["normaliser"])
+        state["columns"] = {m: columns_from_json(c) for m, c in state["columns"].items()}
         vectors = state.pop("vectors", None)
         if vectors is not None:
             return cls(tokenizer=None, vectors=WordVectors.load(folder, vectors), **state)

@@ -62,7 +62,7 @@ def assemble(
     rows: Sequence[Row],
     alignments: Mapping[str, Alignment],
     provenance: Mapping[str, Any],
-    columns: Mapping[str, tuple[str, ...]] | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
     classes: Sequence[str] = (),
 ) -> Dataset:
     """Pack rows into a data set.
@@ -94,7 +94,7 @@ def assemble(
                 )
         nothing = np.zeros((0, dim), dtype=np.float32)
         packed = Feature.pack([row.features.get(modality, nothing) for row in rows], dim)
-        names = tuple((columns or {}).get(modality, ()))
+        names = (columns or {}).get(modality, ())
         features[modality] = Feature(packed.values, packed.offsets, alignments[modality], names)
     return Dataset(
         name=name,

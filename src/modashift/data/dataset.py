@@ -46,10 +46,15 @@ class Ragged:
 
     @classmethod
     def pack(cls, sequences: Sequence[NDArray[Any]], dim: int) -> Self:
-        """Lay out sequences (T_i, dim) one after the other; an empty sequence means the modality is missing there."""
+        """Lay out sequences (T_i, dim) one after the other; an empty sequence means the modality is missing there.
+
+        The values are float32, or float16 where all that were given are.
+        """
         offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
         offsets[1:] = np.cumsum([len(s) for s in sequences])
-        filled = [np.asarray(s, dtype=np.float32) for s in sequences if len(s)]
+        arrays = [np.asarray(s) for s in sequences if len(s)]
+        half = bool(arrays) and all(a.dtype == np.float16 for a in arrays)
+        filled = arrays if half else [a.astype(np.float32, copy=False) for a in arrays]
         values = np.concatenate(filled) if filled else np.zeros((0, dim), dtype=np.float32)
         if values.ndim != 2 or values.shape[1] != dim:
             raise DataError(f"sequences must be (steps, {dim}), got an array of shape {values.shape}")
@@ -91,11 +96,12 @@ class Feature(Ragged):
 
     Attributes:
         alignment: ``word`` (step k belongs to word k), ``frame`` (its own rate) or ``utterance`` (one vector for all).
-        columns: names of the D columns, where known.
+        columns: names of the D columns, where known; a `modashift.data.states.StateColumns` where they are the
+            hidden states of an encoder.
     """
 
     alignment: Alignment = "word"
-    columns: tuple[str, ...] = ()
+    columns: Sequence[str] = ()
 
     @property
     def dim(self) -> int:
@@ -121,7 +127,7 @@ class Utterance:
     label: float
     text: str
     words: tuple[str, ...]
-    features: dict[str, NDArray[np.float32]]
+    features: dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from modashift.data.build import file_sha256
 from modashift.data.dataset import ALIGNMENTS, MODALITIES, SPLITS, Dataset, Feature, Strings
+from modashift.data.states import columns_from_json, columns_to_json
 from modashift.data.validate import check
 from modashift.errors import DataError
 
@@ -35,9 +36,11 @@ _DTYPES: Mapping[str, np.dtype[Any]] = {
     "I64": np.dtype("<i8"),
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
     "U8": np.dtype("u1"),
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_VALUES = (np.dtype("<f4"), np.dtype("<f2"))  # of features
 _STRINGS = ("ids", "groups", "texts", "words")
 
 
@@ -101,7 +104,12 @@ def write_store(dataset: Dataset, path: Path | str) -> None:
             "utterances": len(dataset),
             **({"classes": list(dataset.classes)} if dataset.classes else {}),
             "features": {
-                m: {"dim": f.dim, "alignment": f.alignment, "columns": list(f.columns), "steps": len(f.values)}
+                m: {
+                    "dim": f.dim,
+                    "alignment": f.alignment,
+                    "columns": columns_to_json(f.columns),
+                    "steps": len(f.values),
+                }
                 for m, f in dataset.features.items()
             },
             "splits": {split: int((dataset.splits == split).sum()) for split in SPLITS},
@@ -178,7 +186,7 @@ def _arrays(dataset: Dataset) -> dict[str, NDArray[Any]]:
         arrays[f"{name}.blob"], arrays[f"{name}.offsets"] = packed.blob, packed.offsets
     for modality, feature in dataset.features.items():
         values = feature.values
-        arrays[f"{modality}.values"] = values if values.dtype == np.float32 else values.astype(np.float32)
+        arrays[f"{modality}.values"] = values if values.dtype in _VALUES else values.astype(np.float32)
         arrays[f"{modality}.offsets"] = np.asarray(feature.offsets, dtype="<i8")
     # Wide items first keeps every array at an address that is a multiple of its item size, without gaps.
     return dict(sorted(arrays.items(), key=lambda pair: (-pair[1].dtype.itemsize, pair[0])))
@@ -277,12 +285,14 @@ def _dataset(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Da
     features = {}
     for modality, about in _features(facts):
         values = arrays[f"{modality}.values"]
-        if values.ndim != 2 or values.dtype != np.float32 or values.shape[1] != about["dim"]:
+        if values.ndim != 2 or values.dtype not in _VALUES or values.shape[1] != about["dim"]:
             raise _Inconsistent(f"{modality} features of shape {values.shape} instead of {about['dim']} columns")
         offsets = _offsets(arrays, modality, len(values))
         if len(offsets) != n + 1:
             raise _Inconsistent(f"{n} utterances but {modality} features of {len(offsets) - 1}")
-        columns = tuple(str(c) for c in about["columns"])
+        columns = columns_from_json(about["columns"])
+        if columns and len(columns) != values.shape[1]:
+            raise _Inconsistent(f"{modality} features of {values.shape[1]} columns but names of {len(columns)}")
         features[modality] = Feature(values, offsets, about["alignment"], columns)
     provenance = {**facts["provenance"], "store": {"sha256": facts["arrays"]["sha256"]}}
     return Dataset(

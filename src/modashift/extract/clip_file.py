@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modashift.atomic import write_atomic
+from modashift.data.states import columns_from_json, columns_to_json
 from modashift.errors import DataError
 from modashift.extract.recording import Clip, Frames, Span, TimedWord
 
@@ -60,7 +61,7 @@ def write_clip(path: Path, clip: Clip, recipe: Mapping[str, Any], packages: Mapp
         "spans.words": np.array([(s.first, s.stop) for s in clip.spans], dtype=np.int64).reshape(-1, 2),
     }
     for modality, frames in clip.features.items():
-        arrays[f"{modality}.values"] = np.ascontiguousarray(frames.values, dtype=np.float32)
+        arrays[f"{modality}.values"] = np.ascontiguousarray(frames.values)
         arrays[f"{modality}.times"] = np.ascontiguousarray(frames.times, dtype=np.float64)
         arrays[f"{modality}.mask"] = np.ascontiguousarray(frames.mask, dtype=np.uint8)
     facts = {
@@ -71,7 +72,7 @@ def write_clip(path: Path, clip: Clip, recipe: Mapping[str, Any], packages: Mapp
         "duration": clip.duration,
         "words": [w.text for w in clip.words],
         "words_from": clip.words_from,
-        "features": {m: {"set": f.set_name, "columns": list(f.columns)} for m, f in clip.features.items()},
+        "features": {m: {"set": f.set_name, "columns": columns_to_json(f.columns)} for m, f in clip.features.items()},
         "notes": list(clip.notes),
         "recipe": dict(recipe),
         "packages": dict(packages),
@@ -130,7 +131,7 @@ def _clip(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Clip:
     features = {}
     for modality, about in facts["features"].items():
         values, times, mask = (arrays[f"{modality}.{part}"] for part in _PARTS)
-        features[modality] = Frames(about["set"], tuple(about["columns"]), values, times, mask.astype(bool))
+        features[modality] = Frames(about["set"], columns_from_json(about["columns"]), values, times, mask.astype(bool))
     return Clip(
         name=facts["name"],
         source=facts["source"],

@@ -112,15 +112,15 @@ def clips_dataset(
     )
 
 
-def column_names(columns: Sequence[str], statistics: Sequence[Statistic]) -> tuple[str, ...]:
+def column_names(columns: Sequence[str], statistics: Sequence[Statistic]) -> Sequence[str]:
     """Names of word features: those of the frames' columns for means alone, else ``COLUMN:STATISTIC``."""
     if list(statistics) == ["mean"]:
-        return tuple(columns)
+        return columns
     return tuple(f"{column}:{statistic}" for statistic in statistics for column in columns)
 
 
-def _names(columns: Sequence[str], alignment: str, statistics: Sequence[Statistic]) -> tuple[str, ...]:
-    return tuple(columns) if alignment == "frame" else column_names(columns, statistics)
+def _names(columns: Sequence[str], alignment: str, statistics: Sequence[Statistic]) -> Sequence[str]:
+    return columns if alignment == "frame" else column_names(columns, statistics)
 
 
 @dataclass
@@ -169,12 +169,12 @@ class _Sets:
     """Name and columns of the feature set of each modality, the same in all recordings."""
 
     def __init__(self) -> None:
-        self.found: dict[str, tuple[str, tuple[str, ...], str]] = {}
+        self.found: dict[str, tuple[str, Sequence[str], str]] = {}
 
     def add(self, clip: Clip) -> None:
         for modality, frames in clip.features.items():
-            name, columns, first = self.found.setdefault(modality, (frames.set_name, tuple(frames.columns), clip.name))
-            if (frames.set_name, tuple(frames.columns)) != (name, columns):
+            name, columns, first = self.found.setdefault(modality, (frames.set_name, frames.columns, clip.name))
+            if (frames.set_name, frames.columns) != (name, columns):
                 raise DataError(
                     f"{clip.name} has the {modality} features {frames.set_name} ({len(frames.columns)} columns), "
                     f"{first} has {name} ({len(columns)}); extract all recordings with the same options"

@@ -4,7 +4,7 @@ The clock starts at the first sample or picture of the file, so that words, soun
 container starts its streams at different times.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,15 +47,15 @@ class Frames:
 
     Attributes:
         set_name: of the feature set, see ``modashift features``.
-        columns: names of the D columns.
-        values: (T, D) float32; what stands where `mask` is False has no meaning.
+        columns: names of the D columns; a `modashift.data.states.StateColumns` for hidden states of an encoder.
+        values: (T, D) float32, or float16 for hidden states; what stands where `mask` is False has no meaning.
         times: (T,) seconds, rising; the middle of each frame.
         mask: (T,) True where the features were found: a picture without a face is False.
     """
 
     set_name: str
-    columns: tuple[str, ...]
-    values: NDArray[np.float32]
+    columns: Sequence[str]
+    values: NDArray[np.float32] | NDArray[np.float16]
     times: NDArray[np.float64]
     mask: NDArray[np.bool_]
 

@@ -14,7 +14,7 @@ from modashift.models.layers import TaskLoss, class_loss, task_loss
 
 __all__ = ["FROM_DATA", "Model", "Output"]
 
-FROM_DATA = ("backbone", "modality_sizes", "classes")  # arguments of models that the user does not set
+FROM_DATA = ("backbone", "modality_sizes", "classes", "state_layers")  # arguments of models that the user does not set
 
 
 @dataclass
@@ -36,8 +36,8 @@ class Model(nn.Module, PyTorchModelHubMixin):
     """Base of all models; a new one overrides `forward`, and `loss` where it has terms of its own.
 
     The class signature is the configuration: the command line, the YAML files and ``config.json`` are read off it.
-    Every argument must be JSON-able or a dataclass of such. `backbone`, `modality_sizes` and `classes` come from the
-    data and the chosen backbone, all others from the user.
+    Every argument must be JSON-able or a dataclass of such. `backbone`, `modality_sizes`, `classes` and `state_layers`
+    come from the data and the chosen backbone, all others from the user.
 
     A model for classes too takes ``classes`` and hands it to ``Model.__init__``; its last layer has `outputs` columns,
     of which it squeezes the last dimension: (B, 1) becomes the (B,) of scores, and (B, C) stays the logits it is.
@@ -51,6 +51,8 @@ class Model(nn.Module, PyTorchModelHubMixin):
             that read the words as one more sequence, ``batch.features["linguistic"]``.
         steps: whether word-aligned features are given to it one a ``piece`` or one a ``word``.
         aligned: whether it needs all sequences at the same steps, so that frames at rates of their own are refused.
+        layered: whether it takes several layers of hidden states of an encoder, (B, T, L · H); it is then given
+            ``state_layers``, the number L by modality, of those modalities that are hidden states.
         scores_only: why the model can predict scores only and no classes; empty where it can do both.
         differs: what is not as in the published code, one sentence each.
         classes: number of classes, 0 for scores.
@@ -65,6 +67,7 @@ class Model(nn.Module, PyTorchModelHubMixin):
     text: ClassVar[Literal["pieces", "vectors"]] = "pieces"
     steps: ClassVar[Literal["piece", "word"]] = "piece"
     aligned: ClassVar[bool] = False
+    layered: ClassVar[bool] = False
     scores_only: ClassVar[str] = ""
     differs: ClassVar[tuple[str, ...]] = ()
     task_loss: TaskLoss = "mse"

@@ -26,6 +26,8 @@ class DataArgs:
         leave_out: name of the group (video, speaker) that is the test split, all others being trained on.
         normalise: features as delivered, standardised by the training split's statistics, or within each segment.
         features: modalities to use (visual, acoustic); all the data have where not given.
+        layers: of hidden states of encoders, by modality, the layer to use, or several for a model that weighs them:
+            ``{acoustic: 13}``; all the data hold where not given.
         replace_nonfinite: replace NaN and infinite feature values by 0 instead of refusing the file.
         max_length: most word pieces of an utterance, special tokens included.
         plain_words: give word pieces the words as speech has them: lower case, without punctuation, contractions with
@@ -48,6 +50,7 @@ class DataArgs:
     leave_out: str | None = None
     normalise: Literal["none", "train", "segment"] = "none"
     features: list[str] | None = None
+    layers: dict[str, int | list[int]] | None = None
     replace_nonfinite: bool = False
     max_length: int = 50
     plain_words: bool = False

@@ -16,6 +16,7 @@ from modashift.data.dataset import Dataset
 from modashift.data.normalise import Normaliser
 from modashift.data.speaker_folds import declare_protocol
 from modashift.data.splits import folds, leave_group_out, redeclare
+from modashift.data.states import choose_layers, state_columns
 from modashift.errors import DataError, ModashiftError
 from modashift.evaluate.tasks import Classes, Task, balanced_weights, task_of
 from modashift.linguistic import choose
@@ -133,14 +134,14 @@ def prepare(
         if data.plain_words:
             raise ModashiftError(f"plain_words is for models that read word pieces; {name} reads words as vectors")
         given = ("linguistic",) if "linguistic" in dataset.features else ()
-        dataset = dataset.keep_features((*given, *wanted))
+        dataset = choose_layers(dataset.keep_features((*given, *wanted)), data.layers or {})
         vectors, said = choose(
             data.text, data.glove, args.backbone, data.text_layer, data.max_length, dataset, cls.aligned
         )
         dataset, vectors, more = vectors.add_to(dataset, cache=True)
         notes += [*said, *more, f"words: {vectors.describe()}"]
     else:
-        dataset = dataset.keep_features(wanted)
+        dataset = choose_layers(dataset.keep_features(wanted), data.layers or {})
         backbone = load_backbone(args.backbone)
         limit = backbone.config.get("max_position_embeddings", 512)
         if data.max_length > limit:
@@ -153,6 +154,13 @@ def prepare(
             )
     if cls.aligned:
         require_aligned(name, dataset, cls.text)
+    depths = {m: len(c.layers) for m, f in dataset.features.items() if (c := state_columns(f))}
+    several = [m for m, depth in depths.items() if depth > 1]
+    if several and not cls.layered:
+        raise ModashiftError(
+            f"{dataset.name} holds {depths[several[0]]} layers of {several[0]} states, and {name} reads one: choose it "
+            f"with --layers.{several[0]} N (`modashift layers compare` finds which is best)"
+        )
     preprocessor = Preprocessor(
         tokenizer=None if backbone is None else backbone.tokenizer,
         normaliser=Normaliser.fit(data.normalise, dataset),
@@ -174,6 +182,7 @@ def prepare(
     try:
         own: dict[str, Any] = {} if backbone is None else {"backbone": backbone.config}
         own |= {"classes": len(dataset.classes)} if dataset.classes else {}
+        own |= {"state_layers": depths} if cls.layered else {}
         model = cls(**own, modality_sizes=dataset.sizes(), **typed_options(cls, options))
     except ValueError as error:
         raise ModashiftError(str(error)) from error

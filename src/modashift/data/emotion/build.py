@@ -136,9 +136,9 @@ def _layout(
     steps: Steps,
     statistics: Statistics,
     given: Sequence[str],
-) -> tuple[dict[str, tuple[str, ...]], dict[str, Alignment]]:
+) -> tuple[dict[str, Sequence[str]], dict[str, Alignment]]:
     """Names of the columns and alignment of each modality; refuses two feature sets for one modality."""
-    columns: dict[str, tuple[str, ...]] = {}
+    columns: dict[str, Sequence[str]] = {}
     alignments: dict[str, Alignment] = {}
     for name in given:
         own = corpus.given[name]
@@ -148,7 +148,7 @@ def _layout(
     if frames is not None:
         if "acoustic" in columns:
             raise DataError(f"{corpus.name}: two feature sets are acoustic; take one of them")
-        sets = {f.columns for f in frames.values() if isinstance(f, Frames)}
+        sets = {tuple(f.columns) for f in frames.values() if isinstance(f, Frames)}
         if len(sets) > 1:
             raise DataError(f"{corpus.name}: recordings have different columns; make all features in the same way")
         names = next(iter(sets), ())
