@@ -95,7 +95,7 @@ def test_save_and_load(preprocessor, tmp_path):
         left, right = batch_of(a, data), batch_of(b, data)
         assert torch.equal(left.text.ids, right.text.ids)
         assert torch.equal(left.features["acoustic"].values, right.features["acoustic"].values)
-    assert again.columns == {"acoustic": ["a", "b"]}
+    assert again.columns == {"acoustic": ("a", "b")}
     assert again.max_length == 20
 
 

@@ -84,6 +84,19 @@ class Batch:
             features[modality] = Seq(torch.zeros_like(gone.values), torch.zeros_like(gone.mask))
         return replace(self, features=features)
 
+    def drop_features(self, probability: float) -> "Batch":
+        """Set each column of face and voice to zero for a whole utterance with some probability, and scale up the rest.
+
+        Features that were standardised then stand at their mean there. Words and word vectors stay as they are.
+        """
+        features = dict(self.features)
+        for modality, seq in features.items():
+            if modality != "linguistic":
+                kept = torch.rand(len(self), 1, seq.values.shape[-1]) >= probability  # on the CPU, whose state is saved
+                factor = kept.to(seq.values.device, seq.values.dtype) / (1 - probability)
+                features[modality] = Seq(seq.values * factor, seq.mask)
+        return replace(self, features=features)
+
     def drop_modalities(self, probability: float) -> "Batch":
         """Make each non-verbal modality of each utterance missing with some probability (a regulariser)."""
         features = dict(self.features)

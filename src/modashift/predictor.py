@@ -148,6 +148,9 @@ class Predictor:
         words = [text.split() if isinstance(text, str) else list(text) for text in texts]
         given = {"linguistic": linguistic, "visual": visual, "acoustic": acoustic}
         features = {}
+        if not self.preprocessor.reads_words and all(given[m] is None for m in self.modalities):
+            wanted = " and ".join(self.modalities)
+            raise DataError(f"the {self.model.name} in {self.folder} reads no words: give it {wanted} features")
         own_vectors = self.preprocessor.vectors is not None and self.preprocessor.vectors.kind == "given"
         for modality, size in self.preprocessor.modality_sizes.items():
             if modality == "linguistic" and not own_vectors:

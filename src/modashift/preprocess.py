@@ -48,7 +48,7 @@ class Preprocessor:
     """How text and features are made ready for one model; part of the model's folder.
 
     Attributes:
-        tokenizer: of the backbone; None for models that read words as vectors.
+        tokenizer: of the backbone; None for models that read words as vectors, or no words.
         normaliser: of the features, with the statistics of the training split it was fitted on.
         modality_sizes: width of each feature set the model was built for.
         columns: their column names, where known.
@@ -56,7 +56,7 @@ class Preprocessor:
         max_length: most word pieces of an utterance, special tokens included; the rest is cut off.
         steps: whether word-aligned features go to the model one a ``piece`` (a word's features stand at each of its
             pieces) or one a ``word``.
-        vectors: where word vectors come from, for models that read words as vectors.
+        vectors: where word vectors come from, for models that read words as vectors; None where they read none.
         aligned: whether the model needs all sequences padded to one length, so that step k is the same in each.
         plain_words: whether words lose case and punctuation before they are cut into pieces; see `plain_word`.
         classes: names of the classes the model tells apart, in the order of its outputs; none where it predicts scores.
@@ -73,6 +73,11 @@ class Preprocessor:
     aligned: bool = False
     plain_words: bool = False
     classes: Sequence[str] = ()
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether the model sees words at all, as pieces or as vectors."""
+        return self.tokenizer is not None or self.vectors is not None
 
     def complete(self, dataset: Dataset) -> Dataset:
         """Check the features of some data and leave the model's, with word vectors added where it reads them.
@@ -108,12 +113,16 @@ class Preprocessor:
         return Encoded(ids, numbers, np.array([len(i) for i in ids], dtype=np.int64))
 
     def _numbered(self, dataset: Dataset, counts: list[int]) -> Encoded:
-        """Numbers of the words that have a vector, where no pieces are needed."""
-        steps = dataset.features["linguistic"]
+        """Numbers of the words that have a vector, or where no words are read a step; no pieces are needed."""
+        steps = dataset.features.get("linguistic")
+        aligned = [
+            f.lengths for f in ([steps] if steps is not None else dataset.features.values()) if f.alignment == "word"
+        ]
         limits = np.minimum(counts, self.max_length)
-        if steps.alignment == "word":
+        if aligned:
             # A word-aligned layout without the words themselves has steps only.
-            limits = np.where(limits > 0, np.minimum(limits, steps.lengths), np.minimum(steps.lengths, self.max_length))
+            longest = np.max(aligned, axis=0)
+            limits = np.where(limits > 0, np.minimum(limits, longest), np.minimum(longest, self.max_length))
         frames = [f.lengths for f in dataset.features.values() if f.alignment == "frame"]
         return Encoded([], [np.arange(n) for n in limits], np.max([limits, *frames], axis=0).astype(np.int64))
 
@@ -233,6 +242,7 @@ class Preprocessor:
             "plain_words": self.plain_words,
             "classes": list(self.classes),
             "vectors": None if self.vectors is None else self.vectors.save(folder),
+            **({} if self.reads_words else {"words": False}),
         }
         (folder / FILE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
         if self.tokenizer is not None:
@@ -254,8 +264,10 @@ class Preprocessor:
         state["normaliser"] = Normaliser.from_state(state["normaliser"])
         state["columns"] = {m: columns_from_json(c) for m, c in state["columns"].items()}
         vectors = state.pop("vectors", None)
-        if vectors is not None:
-            return cls(tokenizer=None, vectors=WordVectors.load(folder, vectors), **state)
+        words = state.pop("words", True)
+        if vectors is not None or not words:
+            loaded = None if vectors is None else WordVectors.load(folder, vectors)
+            return cls(tokenizer=None, vectors=loaded, **state)
         return cls(tokenizer=AutoTokenizer.from_pretrained(folder), **state)
 
 

@@ -19,8 +19,9 @@ from modashift.models import MODELS, get_model
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.batching import evaluation_batches, training_batches
 from modashift.train.command import train
-from modashift.train.loop import make_optimizer, rate
+from modashift.train.loop import make_optimizer
 from modashift.train.runs import RunFolder
+from modashift.train.schedules import rate
 from support import toy_dataset
 
 DATA = DataArgs(data="toy")

@@ -10,7 +10,7 @@ import yaml
 from modashift.errors import ModashiftError
 from modashift.train.args import DataArgs, TrainArgs
 from modashift.train.command import train
-from modashift.train.loop import rate
+from modashift.train.schedules import rate
 from support import toy_dataset
 
 
@@ -90,6 +90,37 @@ def test_modality_dropout_hides_face_or_voice_in_training_only(tmp_path, args, m
     assert 0.4 < share < 0.6
     with pytest.raises(ModashiftError, match="probability"):
         TrainArgs(modality_dropout=1.0)
+
+
+def test_feature_dropout_leaves_the_rest_scaled_up_in_training_only(tmp_path, args, monkeypatch):
+    from modashift.models.cmsbert import CMSBERT
+    from modashift.preprocess import Preprocessor
+
+    seen, plain = {True: [], False: []}, {}
+    forward, collate = CMSBERT.forward, Preprocessor.collate
+
+    def gather(self, dataset, encoded, rows):
+        batch = collate(self, dataset, encoded, rows)
+        plain.update({int(i): batch.features["acoustic"].values[k] for k, i in enumerate(batch.index)})
+        return batch
+
+    def spy(self, batch):
+        values = batch.features["acoustic"].values
+        for k, i in enumerate(batch.index.tolist()):
+            own = plain[i]
+            dropped = (values[k] == 0).all(0) & (own != 0).any(0)  # (D,)
+            seen[self.training] += dropped[(own != 0).any(0)].tolist()
+            factor = 2.0 if self.training else 1.0
+            assert torch.equal(values[k][:, ~dropped], own[:, ~dropped] * factor)
+        return forward(self, batch)
+
+    monkeypatch.setattr(Preprocessor, "collate", gather)
+    monkeypatch.setattr(CMSBERT, "forward", spy)
+    run(tmp_path / "a", replace(args, epochs=3, feature_dropout=0.5), "cmsbert")
+    assert not any(seen[False])
+    assert 0.4 < sum(seen[True]) / len(seen[True]) < 0.6
+    with pytest.raises(ModashiftError, match="feature_dropout is a probability"):
+        TrainArgs(feature_dropout=1.0)
 
 
 def test_an_option_that_an_older_run_did_not_have_does_not_stop_its_resuming(tmp_path, args):

@@ -16,7 +16,7 @@ from support import toy_dataset, write_table
 
 HINTS = get_type_hints(DataArgs)
 OPTIONS = {f.name: f.default for f in fields(DataArgs) if f.default is not MISSING}
-SOME = {int: 3, float: 0.2, str: "something", list[str]: ["visual"]}
+SOME = {int: 3, float: 0.2, str: "something", list[str]: ["visual"], dict[str, int | list[int]]: {"acoustic": 3}}
 
 
 def other(option):

@@ -102,6 +102,7 @@ def measure(
     """
     clean = subject.score(batch_size=batch_size)
     own = [m for m in subject.dataset.features if m != "linguistic"]
+    deaf = not subject.predictor.preprocessor.reads_words
     deviation: dict[str, Floats] = {}
     if any(c.kind == "noise" and c.level > 0 for c in wanted) and own:
         deviation = train_deviation(subject)[0]
@@ -109,9 +110,10 @@ def measure(
     for condition in wanted:
         kind, level = condition.kind, condition.level
         targets = own if condition.modality == "both" else [m for m in own if m == condition.modality]
+        unread = (kind in {"missing", "noise"} and not targets) or (deaf and condition.modality == "linguistic")
         rows = []
         for draw in range(condition.draws):
-            if kind == "none" or level <= 0 or (kind in {"missing", "noise"} and not targets):
+            if kind == "none" or level <= 0 or unread:
                 rows.append(clean)
             elif kind == "missing":
                 rows.append(subject.score(missing_steps(subject, targets, level, seed, draw), batch_size))

@@ -8,7 +8,7 @@ from modashift.errors import ModashiftError
 if TYPE_CHECKING:
     from modashift.models.base import Model
 
-__all__ = ["MODELS", "get_model"]
+__all__ = ["ALIASES", "MODELS", "get_model"]
 
 MODELS = {
     "bert": "modashift.models.bert:BERT",
@@ -23,10 +23,13 @@ MODELS = {
     "mha": "modashift.models.mha:MHA",
     "f3": "modashift.models.f3:F3",
     "augpause": "modashift.models.augpause:AugPause",
+    "gated-encoders": "modashift.models.gated_encoders:GatedEncoders",
     "cmsbert-1": "modashift.models.cmsbert:CMSBERT1",
     "cmsbert": "modashift.models.cmsbert:CMSBERT",
     "cmsbert-clr": "modashift.models.cmsbert_clr:CMSBERTCLR",
 }
+
+ALIASES = {"ando2022": "gated-encoders"}  # other names `get_model` understands
 
 
 def get_model(name: str) -> "type[Model]":
@@ -35,6 +38,7 @@ def get_model(name: str) -> "type[Model]":
     Raises:
         ModashiftError: for an unknown name, listing those there are.
     """
+    name = ALIASES.get(name, name)
     if name not in MODELS:
         raise ModashiftError(f"there is no model {name!r}; choose from {', '.join(MODELS)}")
     module, _, attribute = MODELS[name].partition(":")

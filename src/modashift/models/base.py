@@ -51,6 +51,8 @@ class Model(nn.Module, PyTorchModelHubMixin):
             that read the words as one more sequence, ``batch.features["linguistic"]``.
         steps: whether word-aligned features are given to it one a ``piece`` or one a ``word``.
         aligned: whether it needs all sequences at the same steps, so that frames at rates of their own are refused.
+        words_optional: of a model that reads words as ``vectors``, whether it can do without them: it then gets just
+            the modalities that are chosen, of which ``linguistic`` may be one.
         layered: whether it takes several layers of hidden states of an encoder, (B, T, L · H); it is then given
             ``state_layers``, the number L by modality, of those modalities that are hidden states.
         scores_only: why the model can predict scores only and no classes; empty where it can do both.
@@ -67,6 +69,7 @@ class Model(nn.Module, PyTorchModelHubMixin):
     text: ClassVar[Literal["pieces", "vectors"]] = "pieces"
     steps: ClassVar[Literal["piece", "word"]] = "piece"
     aligned: ClassVar[bool] = False
+    words_optional: ClassVar[bool] = False
     layered: ClassVar[bool] = False
     scores_only: ClassVar[str] = ""
     differs: ClassVar[tuple[str, ...]] = ()

@@ -50,7 +50,7 @@ def model_table(backbone: str = "bert-base") -> str:
         inputs += " (aligned)" if cls.aligned else ""
         idea = (cls.__doc__ or "").strip().splitlines()[0].rstrip(".")
         size = f"{total / 1e6:.1f} M, {new / 1e6:.2f} M new"
-        lines.append(f"{name:<12}  {inputs:<33}  {size:<21}  {idea} ({cls.paper})")
+        lines.append(f"{name:<14}  {inputs:<33}  {size:<21}  {idea} ({cls.paper})")
     lines += [
         "",
         "words: word pieces through a fine-tuned encoder; vectors: GloVe, frozen encoder states, or the data's own;",
@@ -59,5 +59,5 @@ def model_table(backbone: str = "bert-base") -> str:
         "what is not as in the published code:",
     ]
     for name in MODELS:
-        lines += [f"{name if k == 0 else '':<12}  {text}" for k, text in enumerate(get_model(name).differs)]
+        lines += [f"{name if k == 0 else '':<14}  {text}" for k, text in enumerate(get_model(name).differs)]
     return "\n".join(lines) + "\n"

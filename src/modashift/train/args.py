@@ -25,7 +25,8 @@ class DataArgs:
             fold says which part is the test split, the protocol also which is dev.
         leave_out: name of the group (video, speaker) that is the test split, all others being trained on.
         normalise: features as delivered, standardised by the training split's statistics, or within each segment.
-        features: modalities to use (visual, acoustic); all the data have where not given.
+        features: modalities to use (visual, acoustic; and linguistic, for models that can do without words); all the
+            data have where not given.
         layers: of hidden states of encoders, by modality, the layer to use, or several for a model that weighs them:
             ``{acoustic: 13}``; all the data hold where not given.
         replace_nonfinite: replace NaN and infinite feature values by 0 instead of refusing the file.
@@ -69,19 +70,27 @@ class TrainArgs:
         seed: of initial weights, dropout and batch order.
         epochs: passes over the training split.
         batch_size: utterances in a step, over all processes.
+        drop_last: leave out, in each epoch anew, the utterances that do not fill a last batch.
         accumulate: batches whose gradients are averaged before a step; pairs for the contrastive losses are still
             only found within one batch.
         lr: learning rate of new parts.
         lr_backbone: learning rate of pre-trained parts; null for that of new parts.
         optimizer: adamw; or adam or adamax, whose weight decay is part of the gradient.
         weight_decay: on matrices only.
-        schedule: linear (after the warm-up the rate falls linearly to zero), constant, or plateau (the rate is
-            multiplied by plateau_factor after plateau_patience epochs without improvement on dev).
-        warmup: share of all steps over which the rate rises linearly.
+        schedule: linear (after the warm-up the rate falls linearly to zero), constant, plateau (the rate is
+            multiplied by plateau_factor after plateau_patience epochs without improvement on dev), or warm-cosine (the
+            rate changes by epochs: it rises linearly from rate_floor of it, then falls towards that by half a cosine
+            as long as all epochs).
+        warmup: share of all steps over which the rate rises linearly; of all epochs with warm-cosine.
+        rate_floor: see schedule.
         plateau_factor: see schedule.
         plateau_patience: see schedule.
         clip: largest norm of the gradient; 0 for no clipping.
         clip_value: largest absolute value of an entry of the gradient, clipped before the norm; 0 for no such clipping.
+        skip_nonfinite: pass over steps with a loss that is NaN or infinite, which are counted and reported, instead of
+            ending the run.
+        feature_dropout: probability that a column of face or voice is set to zero for an utterance in a training step,
+            the others being scaled up; for wide features of few speakers, standardised first.
         modality_dropout: probability that face or voice is made missing for an utterance in a training step, drawn
             for each of them; the model learns to do without.
         average: decay of a moving average of the weights over steps; the averaged weights are then validated and
@@ -106,17 +115,21 @@ class TrainArgs:
     seed: int = 1111
     epochs: int = 10
     batch_size: int = 32
+    drop_last: bool = False
     accumulate: int = 1
     lr: float = 5e-4
     lr_backbone: float | None = 2e-4
     optimizer: Literal["adamw", "adam", "adamax"] = "adamw"
     weight_decay: float = 1e-3
-    schedule: Literal["linear", "constant", "plateau"] = "linear"
+    schedule: Literal["linear", "constant", "plateau", "warm-cosine"] = "linear"
     warmup: float = 0.1
+    rate_floor: float = 0.1
     plateau_factor: float = 0.1
     plateau_patience: int = 20
     clip: float = 1.0
     clip_value: float = 0.0
+    skip_nonfinite: bool = False
+    feature_dropout: float = 0.0
     modality_dropout: float = 0.0
     average: float = 0.97
     select: Literal[
@@ -140,7 +153,10 @@ class TrainArgs:
             raise ModashiftError("batch_size must be at least 2: contrastive losses compare utterances of a batch")
         if not 0 <= self.average < 1:
             raise ModashiftError(f"average is a decay in [0, 1), got {self.average}")
-        if not 0 <= self.modality_dropout < 1:
-            raise ModashiftError(f"modality_dropout is a probability in [0, 1), got {self.modality_dropout}")
+        for key in ("feature_dropout", "modality_dropout"):
+            if not 0 <= getattr(self, key) < 1:
+                raise ModashiftError(f"{key} is a probability in [0, 1), got {getattr(self, key)}")
         if not 0 <= self.warmup < 1:
             raise ModashiftError(f"warmup is a share of the steps in [0, 1), got {self.warmup}")
+        if not 0 <= self.rate_floor <= 1:
+            raise ModashiftError(f"rate_floor is a share of the learning rate in [0, 1], got {self.rate_floor}")

@@ -3,13 +3,21 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from modashift.errors import DataError
+
 __all__ = ["evaluation_batches", "training_batches"]
 
 POOL = 8  # batches sorted together: enough to save most padding, few enough to keep batches mixed
 
 
 def training_batches(
-    rows: NDArray[np.intp], lengths: NDArray[np.int64], batch_size: int, seed: int, epoch: int, least: int = 2
+    rows: NDArray[np.intp],
+    lengths: NDArray[np.int64],
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    least: int = 2,
+    drop_last: bool = False,
 ) -> list[NDArray[np.intp]]:
     """Batches of one epoch, a function of (seed, epoch) alone, so that a resumed run meets the same ones.
 
@@ -23,9 +31,21 @@ def training_batches(
         seed: of the run.
         epoch: number of the epoch.
         least: a last batch with fewer utterances joins the one before it.
+        drop_last: leave out the utterances that do not fill a last batch: the last of the shuffled ones, whatever
+            their lengths.
+
+    Raises:
+        DataError: where that leaves none.
     """
     rng = np.random.default_rng([seed, epoch])
     shuffled = rng.permutation(rows)
+    if drop_last:
+        if len(rows) < batch_size:
+            raise DataError(
+                f"{len(rows)} training utterances fill no batch of {batch_size}, and drop_last leaves out any that is "
+                "not full; give a smaller --batch_size"
+            )
+        shuffled = shuffled[: len(rows) - len(rows) % batch_size]
     batches: list[NDArray[np.intp]] = []
     for start in range(0, len(shuffled), batch_size * POOL):
         pool = shuffled[start : start + batch_size * POOL]

@@ -21,17 +21,10 @@ from modashift.train.batching import evaluation_batches, training_batches
 from modashift.train.distributed import World, gather
 from modashift.train.progress import Reporter
 from modashift.train.runs import RunFolder
+from modashift.train.schedules import factor
 from modashift.train.setup import Setup
 
-__all__ = ["fit", "make_optimizer", "predict_rows", "rate"]
-
-
-def rate(step: int, total: int, warmup: float, decays: bool = True) -> float:
-    """Factor of the learning rate before step `step` of `total`: linear warm-up, then linear decay to zero, or none."""
-    rising = round(total * warmup)
-    if step < rising:
-        return (step + 1) / rising
-    return (total - step) / max(1, total - rising) if decays else 1.0
+__all__ = ["fit", "make_optimizer", "predict_rows"]
 
 
 def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Reporter) -> dict[str, Any]:
@@ -51,19 +44,24 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
     average = averaged(model, args.average)
     rows, lengths = setup.labelled("train"), setup.encoded.lengths
     least = max(2, world.size)
-    per_epoch = len(training_batches(rows, lengths, args.batch_size, args.seed, 0, least))
+
+    def batches_of(epoch: int) -> list[NDArray[np.intp]]:
+        return training_batches(rows, lengths, args.batch_size, args.seed, epoch, least, args.drop_last)
+
+    per_epoch = len(batches_of(0))
     steps_per_epoch = math.ceil(per_epoch / args.accumulate)
     total = steps_per_epoch * args.epochs
 
     torch.manual_seed(args.seed + world.rank)
     now: dict[str, Any] = {"epoch": 0, "batch": 0, "best": None, "best_epoch": -1, "stale": 0, "lines": 0, "sums": {}}
     now |= {"factor": 1.0, "flat": 0}  # of schedule plateau
+    now |= {"skipped": 0, "skipped_before": 0}  # steps passed over, in this epoch and before
     labels = torch.full((len(setup.dataset),), math.nan, dtype=torch.float64)
     labels[rows] = torch.from_numpy(setup.dataset.labels[rows])
     model.start_training(labels.to(world.device))
     saved = run.load_state()
     if saved is not None:
-        now = saved["progress"]
+        now |= saved["progress"]
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         scaler.load_state_dict(saved["scaler"])
@@ -97,34 +95,34 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
 
     while now["epoch"] < args.epochs and (args.patience is None or now["stale"] < args.patience):
         epoch, started = now["epoch"], time.perf_counter()
-        batches = training_batches(rows, lengths, args.batch_size, args.seed, epoch, least)
+        batches = batches_of(epoch)
         model.train()
         for number in range(now["batch"], per_epoch):
             if number % args.accumulate == 0:
                 step = epoch * steps_per_epoch + number // args.accumulate
                 for group, base in zip(optimizer.param_groups, base_rates):
-                    group["lr"] = base * now["factor"] * rate(step, total, args.warmup, args.schedule == "linear")
+                    group["lr"] = base * now["factor"] * factor(args, step, total, epoch)
                 optimizer.zero_grad(set_to_none=True)
+                usable = True
             last = (number + 1) % args.accumulate == 0 or number + 1 == per_epoch
             group_size = min(args.accumulate, per_epoch - number // args.accumulate * args.accumulate)
             with nullcontext() if last or world.size == 1 else runner.no_sync():
                 output, whole = whole_batch(setup, runner, batches[number], args, world)
                 losses = model.loss(output, whole)
-                scaler.scale(losses["loss"] / group_size).backward()  # type: ignore[no-untyped-call]
-                model.after_backward(output, whole, epoch + 1)
-            add_up(now["sums"], losses, len(batches[number]))
+                # All processes see the same loss; only where it is asked for does a step wait for the device.
+                finite = not args.skip_nonfinite or bool(losses["loss"].isfinite())
+                if finite:
+                    scaler.scale(losses["loss"] / group_size).backward()  # type: ignore[no-untyped-call]
+                    model.after_backward(output, whole, epoch + 1)
+            if finite:
+                add_up(now["sums"], losses, len(batches[number]))
+            usable = usable and finite
             if not last:
                 continue
-            if args.clip > 0 or args.clip_value > 0:
-                scaler.unscale_(optimizer)
-            if args.clip_value > 0:
-                nn.utils.clip_grad_value_(model.parameters(), args.clip_value)
-            if args.clip > 0:
-                nn.utils.clip_grad_norm_(model.parameters(), args.clip)
-            scaler.step(optimizer)
-            scaler.update()
-            if average is not None:
-                average.update_parameters(model)
+            if usable:
+                descend(model, optimizer, scaler, average, args)
+            else:
+                now["skipped"] += 1
             report.step(epoch)
             now["batch"] = number + 1
             done = step + 1 - epoch * steps_per_epoch
@@ -148,13 +146,15 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
             **{f"dev_{k}": v for k, v in {**dev_losses, **dev}.items()},
             **weights,
             "lr": optimizer.param_groups[-1]["lr"],
+            **({"skipped": now["skipped"]} if args.skip_nonfinite else {}),
             "best": better,
         }
-        if not math.isfinite(line["train_loss"]):
+        if not math.isfinite(loss := line.get("train_loss", math.nan)):  # there is none where every step was skipped
             raise FloatingPointError(
-                f"training loss is {line['train_loss']} in epoch {epoch + 1}; lower --lr, or use --precision fp32"
+                f"training loss is {loss} in epoch {epoch + 1}; lower --lr, or use --precision fp32"
             )
         now |= {"epoch": epoch + 1, "batch": 0, "sums": {}, "lines": now["lines"] + 1}
+        now |= {"skipped": 0, "skipped_before": now["skipped_before"] + now["skipped"]}
         now |= {"best": score, "best_epoch": epoch + 1, "stale": 0} if better else {"stale": now["stale"] + 1}
         now["flat"] = 0 if better else now["flat"] + 1
         if args.schedule == "plateau" and now["flat"] > args.plateau_patience:
@@ -169,7 +169,28 @@ def fit(setup: Setup, args: TrainArgs, run: RunFolder, world: World, report: Rep
             save()
     report.stop()
     criterion = setup.task.criterion(args.select)
-    return {"best_epoch": now["best_epoch"], "epochs": now["epoch"], "select": f"dev {criterion}"}
+    skipped = {"skipped": now["skipped_before"]} if args.skip_nonfinite else {}
+    return {"best_epoch": now["best_epoch"], "epochs": now["epoch"], "select": f"dev {criterion}", **skipped}
+
+
+def descend(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    average: AveragedModel | None,
+    args: TrainArgs,
+) -> None:
+    """One step along the gradient that has been gathered, clipped as asked for; the average follows."""
+    if args.clip > 0 or args.clip_value > 0:
+        scaler.unscale_(optimizer)
+    if args.clip_value > 0:
+        nn.utils.clip_grad_value_(model.parameters(), args.clip_value)
+    if args.clip > 0:
+        nn.utils.clip_grad_norm_(model.parameters(), args.clip)
+    scaler.step(optimizer)
+    scaler.update()
+    if average is not None:
+        average.update_parameters(model)
 
 
 def make_optimizer(groups: list[dict[str, Any]], args: TrainArgs) -> torch.optim.Optimizer:
@@ -194,6 +215,8 @@ def forward(
 ) -> tuple[Output, Any]:
     """Collate some rows and run the model on them, in the precision asked for; the output is float32."""
     batch = setup.preprocessor.collate(setup.dataset, setup.encoded, rows)
+    if args.feature_dropout and runner.training:
+        batch = batch.drop_features(args.feature_dropout)
     if args.modality_dropout and runner.training:
         batch = batch.drop_modalities(args.modality_dropout)
     if world.device.type == "cuda":

@@ -69,10 +69,12 @@ class Reporter:
     def epoch(self, line: Mapping[str, Any], task: "Task") -> None:
         """Report the metrics of an epoch; a star marks the best so far."""
         weight = f"  ν {line['contrastive_weight']:.3f}" if "contrastive_weight" in line else ""
+        end = "  *" if line["best"] else ""
+        end += f"  {line['skipped']} steps skipped" if line.get("skipped") else ""
         contrastive = f"  con {line['dev_contrastive']:.2f}" if "dev_contrastive" in line else ""
         self.console.print(
             f"epoch {line['epoch']:3d}  train loss {line['train_loss']:.3f}  dev {task.term} "
-            f"{line[f'dev_{task.term}']:.3f}{contrastive}{weight}  {task.spoken(line)}{'  *' if line['best'] else ''}"
+            f"{line[f'dev_{task.term}']:.3f}{contrastive}{weight}  {task.spoken(line)}{end}"
         )
         if self.writer is not None:
             for key, value in line.items():

@@ -122,17 +122,14 @@ def prepare(
     dataset = load_splits(data, dataset)
     cls: Any = get_model(name)
     task = _task(cls, options, dataset, args)
-    wanted = cls.modalities if data.features is None else tuple(data.features)
-    unknown = [m for m in wanted if m not in cls.modalities]
-    if unknown:
-        able = ", ".join(cls.modalities) or "words only"
-        raise ModashiftError(f"{name} cannot use {', '.join(unknown)} features (it takes: {able})")
-    if data.features is None:
-        wanted = tuple(m for m in wanted if m in dataset.features)
+    wanted, with_words = _modalities(cls, data, dataset)
     backbone, vectors = None, None
-    if cls.text == "vectors":
-        if data.plain_words:
-            raise ModashiftError(f"plain_words is for models that read word pieces; {name} reads words as vectors")
+    if cls.text == "vectors" and data.plain_words:
+        raise ModashiftError(f"plain_words is for models that read word pieces; {name} reads words as vectors")
+    if cls.text == "vectors" and not with_words:
+        dataset = choose_layers(dataset.keep_features(wanted), data.layers or {})
+        notes.append("words: none, the model has " + " and ".join(wanted))
+    elif cls.text == "vectors":
         given = ("linguistic",) if "linguistic" in dataset.features else ()
         dataset = choose_layers(dataset.keep_features((*given, *wanted)), data.layers or {})
         vectors, said = choose(
@@ -197,6 +194,32 @@ def prepare(
     if args.init:
         notes += [warm_start(model, Path(args.init)), *_other_settings(preprocessor, Path(args.init))]
     return setup
+
+
+def _modalities(cls: Any, data: DataArgs, dataset: Dataset) -> tuple[tuple[str, ...], bool]:
+    """Non-verbal modalities to use, and whether words are read as vectors too.
+
+    Raises:
+        ModashiftError: a modality that the model cannot use, or nothing at all.
+    """
+    nonverbal = tuple(m for m in cls.modalities if m != "linguistic")
+    able = (*nonverbal, "linguistic") if cls.words_optional else nonverbal
+    asked = able if data.features is None else tuple(data.features)
+    unknown = [m for m in asked if m not in able]
+    if unknown:
+        raise ModashiftError(
+            f"{cls.name} cannot use {', '.join(unknown)} features (it takes: {', '.join(able) or 'words only'})"
+        )
+    wanted = tuple(m for m in asked if m != "linguistic" and (m in dataset.features or data.features is not None))
+    if not cls.words_optional:
+        return wanted, cls.text == "vectors"
+    # Words that were asked for must be there; else they are read where there are any.
+    there = data.features is not None or "linguistic" in dataset.features
+    there = there or (data.text != "given" and any(len(w) for w in dataset.words))
+    words = "linguistic" in asked and there
+    if not words and not wanted:
+        raise ModashiftError(f"{cls.name}: {dataset.name} has none of the modalities it takes ({', '.join(able)})")
+    return wanted, words
 
 
 def _task(cls: Any, options: Mapping[str, Any], dataset: Dataset, args: TrainArgs) -> Task:
