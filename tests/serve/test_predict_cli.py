@@ -137,10 +137,10 @@ def test_a_recording_that_cannot_be_read_is_an_error_of_its_own(tmp_path):
 
 
 def test_pictures_and_outline_survive_the_way_between_processes():
-    from modashift.serve.extractor import _unpacked
+    from modashift.serve.extractor import unpacked
 
     seen = Illustration((Thumbnail(0.5, b"\xff\xd8\x00", 4, 3),), np.array([-1.0, -0.5]), np.array([0.5, 1.0]))
-    again = _unpacked(json.loads(json.dumps(packed(seen))))
+    again = unpacked(json.loads(json.dumps(packed(seen))))
     assert again.thumbnails == seen.thumbnails
     assert np.array_equal(again.low, seen.low)
     assert np.array_equal(again.high, seen.high)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["OFFICIAL", "describe", "recognise"]
+__all__ = ["OFFICIAL", "describe", "feature_rows", "recognise", "split_rows"]
 
 OFFICIAL: Mapping[str, str] = {
     "78e0f8b5ef8ff71558e7307848fc1fa929ecb078203f565ab22b9daab2e02524": "MMSA's CMU-MOSI, unaligned_50.pkl",
@@ -73,22 +73,31 @@ def _table(title: str, columns: Sequence[str]) -> "Table":
     return table
 
 
-def _splits(dataset: Dataset) -> "Table":
+def split_rows(dataset: Dataset) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and lines of the table of splits: how many of what, and of scores their signs, mean and deviation."""
     scores = () if dataset.classes else ("< 0", "= 0", "> 0", "mean", "sd")
-    table = _table("Splits and labels", ("split", "n", "groups", "words", "labels", *scores))
     groups = np.array(list(dataset.groups), dtype=object)
     words = np.array([len(w) for w in dataset.words], dtype=np.int64)
+    found = []
     for split in SPLITS:
         rows = dataset.rows(split)
         labels = dataset.labels[rows]
         labels = labels[np.isfinite(labels)]
         counts = [len(rows), len(set(groups[rows])), int(words[rows].sum()), len(labels)]
         if dataset.classes:
-            table.add_row(split, *map(str, counts))
+            found.append((split, *map(str, counts)))
             continue
         counts += [int((labels < 0).sum()), int((labels == 0).sum()), int((labels > 0).sum())]
         moments = [f"{labels.mean():.3f}", f"{labels.std():.3f}"] if len(labels) else ["", ""]
-        table.add_row(split, *map(str, counts), *moments)
+        found.append((split, *map(str, counts), *moments))
+    return ("split", "n", "groups", "words", "labels", *scores), found
+
+
+def _splits(dataset: Dataset) -> "Table":
+    header, rows = split_rows(dataset)
+    table = _table("Splits and labels", header)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -103,14 +112,20 @@ def _histogram(labels: NDArray[np.float64]) -> str:
     )
 
 
-def _features(dataset: Dataset) -> "Table":
-    names = ("features", "columns", "a step is a", "missing", "min", "median", "95 %", "max")
-    table = _table("Features, and their steps an utterance", names)
+def feature_rows(dataset: Dataset) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and lines of the table of features: columns, where they are missing, steps an utterance."""
+    found = []
     for modality, feature in dataset.features.items():
         lengths = feature.lengths[feature.lengths > 0]
         quantiles = [f"{q:.0f}" for q in np.quantile(lengths, (0, 0.5, 0.95, 1))] if len(lengths) else [""] * 4
         missing = int((feature.lengths == 0).sum())
-        table.add_row(modality, str(feature.dim), feature.alignment, str(missing), *quantiles)
-    if not dataset.features:
-        table.add_row("none: words only", *[""] * (len(names) - 1))
+        found.append((modality, str(feature.dim), feature.alignment, str(missing), *quantiles))
+    return ("features", "columns", "a step is a", "missing", "min", "median", "95 %", "max"), found
+
+
+def _features(dataset: Dataset) -> "Table":
+    header, rows = feature_rows(dataset)
+    table = _table("Features, and their steps an utterance", header)
+    for row in rows or [("none: words only", *[""] * (len(header) - 1))]:
+        table.add_row(*row)
     return table

@@ -15,7 +15,7 @@ from modashift.errors import DataError
 __all__ = ["Problem", "Report", "check", "replace_nonfinite"]
 
 Severity = Literal["error", "warning"]
-CHUNK = 1 << 16  # steps scanned at a time, so that a store larger than memory can be checked
+CHUNK = 1 << 24  # values scanned at a time, so that a store larger than memory can be checked
 SHOWN = 3  # examples named in a message
 
 
@@ -193,15 +193,16 @@ def _feature(dataset: Dataset, modality: str, feature: Feature) -> Iterator[Prob
     alive = np.zeros(feature.dim, dtype=bool)
     silent = np.zeros(steps, dtype=bool)
     first_wrong = -1
-    for start in range(0, steps, CHUNK):
-        part = np.asarray(feature.values[start : start + CHUNK])
+    chunk = max(1, CHUNK // max(1, feature.dim))
+    for start in range(0, steps, chunk):
+        part = np.asarray(feature.values[start : start + chunk])
         finite = np.isfinite(part)
         if not finite.all():
             if first_wrong < 0:
                 first_wrong = start + int(np.flatnonzero(~finite.all(1))[0])
             wrong = np.concatenate([wrong, part[~finite]])
         alive |= (part != 0).any(0)
-        silent[start : start + CHUNK] = ~(part != 0).any(1)
+        silent[start : start + chunk] = ~(part != 0).any(1)
     lengths = feature.lengths
     if len(wrong):
         row = int(np.searchsorted(feature.offsets, first_wrong, side="right")) - 1

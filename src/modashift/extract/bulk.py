@@ -6,6 +6,7 @@ call continues whatever was interrupted.
 """
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -224,17 +225,31 @@ def _write(tasks: Sequence[Task], entries: Sequence[Entry], store: Path, given: 
         raise ModashiftError(
             f"none of the {len(entries)} recordings could be extracted ({reasons}); see {clips_folder(store)}"
         )
-    dataset = clips_dataset(
-        _clips(good),
-        given.all_labels(),
-        name=store.name.removesuffix(".store"),
-        alignment=shape.alignment,
-        statistics=shape.statistics,
-        reach=shape.reach,
-        group=shape.group,
-    )
-    write_store(dataset, store)
+    with _scratch(clips_folder(store)) as scratch:  # so that memory holds one recording at a time
+        dataset = clips_dataset(
+            _clips(good),
+            given.all_labels(),
+            name=store.name.removesuffix(".store"),
+            alignment=shape.alignment,
+            statistics=shape.statistics,
+            reach=shape.reach,
+            group=shape.group,
+            scratch=scratch,
+        )
+        write_store(dataset, store)
     return len(dataset)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """An empty folder that is gone afterwards; what a killed call left of it goes first."""
+    scratch = folder / ".scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        scratch.mkdir(parents=True)
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _clips(tasks: Sequence[Task]) -> Iterator[Clip]:

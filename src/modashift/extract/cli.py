@@ -31,7 +31,6 @@ def extract(argv: list[str]) -> None:
     from modashift.extract import stages
     from modashift.extract.bulk import Shape, extract_all, plan
     from modashift.extract.display import Display
-    from modashift.extract.engines.work import Limit
     from modashift.extract.gather import gather
 
     out = Path(config.out)
@@ -39,7 +38,7 @@ def extract(argv: list[str]) -> None:
     tasks = plan(gather(config.clips), out, options, given)
     unsaid = (t for t in tasks if t.recipe.get("transcript") is None and not any(s.text for s in t.segments))
     stages.require(options, recognition=any(True for _ in unsaid))
-    engine = _engine(config, out, Limit(config.time_limit, config.time_factor), len(tasks))
+    engine = _engine(config, out, _limit(config, options), len(tasks), options)
     shape = Shape(config.alignment, tuple(config.statistics), config.reach, config.group or None)
     display = Display(config.plain)
     try:
@@ -83,7 +82,12 @@ def _parser() -> "ArgumentParser":
     add("--statistics", type=_literal("statistics"), default=["mean"], help="of the frames of each word")
     add("--reach", type=float, default=0.04, help="seconds from a word in which a frame counts where none lies in it")
     add("--group", type=str, default="", help="regular expression: what of a recording's name must not be split")
-    add("--processes", type=int, default=0, help="recordings at a time; as many as there are processors")
+    add(
+        "--processes",
+        type=int,
+        default=0,
+        help="recordings at a time; as many as there are processors, or as encoders fit into memory",
+    )
     add("--engine", type=_literal("engine"), default="local", help="processes of this machine, or a Ray cluster")
     add(
         "--ray_address",
@@ -91,8 +95,8 @@ def _parser() -> "ArgumentParser":
         default="",
         help="of a running cluster (auto, HOST:PORT); a local one where not given",
     )
-    add("--time_limit", type=float, default=60.0, help="seconds any recording may take,")
-    add("--time_factor", type=float, default=10.0, help="and seconds more for each of its own seconds")
+    add("--time_limit", type=float | None, help="seconds any recording may take: 60, with encoders 600,")
+    add("--time_factor", type=float | None, help="and seconds more for each of its own: 10, with encoders 100")
     add("--retries", type=int, default=1, help="times a recording is begun again at which a worker died")
     add("--redo", type=bool, default=False, help="extract anew what is there")
     add("--strict", type=bool, default=False, help="exit with status 2 where any recording failed")
@@ -102,13 +106,34 @@ def _parser() -> "ArgumentParser":
 
 def add_extraction(parser: "ArgumentParser") -> None:
     """Add what `options_from` reads: the options of `ExtractOptions` and `Cutting`."""
-    from modashift.extract.options import ExtractOptions
+    from modashift.extract.options import SETS, ExtractOptions
     from modashift.extract.utterances import Cutting
 
     usual, cutting = ExtractOptions(), Cutting()
     add = parser.add_argument
-    add("--visual", type=_literal("visual"), default=usual.visual, help="feature set of the face")
-    add("--acoustic", type=_literal("acoustic"), default=usual.acoustic, help="feature set of the voice")
+    sets = {modality: ", ".join(names) for modality, names in SETS.items()}
+    add("--visual", type=str, default=usual.visual, help=f"face: {sets['visual']}, an encoder, or none")
+    add("--acoustic", type=str, default=usual.acoustic, help=f"voice: {sets['acoustic']}, an encoder, or none")
+    add("--linguistic", type=str, default="none", help="words: an encoder of texts, or none")
+    add(
+        "--layers",
+        type=str | int | list[int] | dict[str, str | int | list[int]],
+        default="all",
+        help="of encoders: all, last, 13,14, 1-6, or by modality: '{visual: 14, acoustic: 20}'",
+    )
+    add(
+        "--sound_rate",
+        type=_literal("picture_rate"),
+        default="usual",
+        help="states a second of an encoder of speech: 5; null for all",
+    )
+    add("--device", type=str, default=usual.device, help="of encoders: auto, cpu, cuda or cuda:N")
+    add(
+        "--precision",
+        type=_literal("precision"),
+        default=usual.precision,
+        help="of encoders: fp32, or autocast in bf16 or fp16",
+    )
     add(
         "--words",
         type=_literal("words"),
@@ -116,8 +141,18 @@ def add_extraction(parser: "ArgumentParser") -> None:
         help="auto takes a transcript beside the recording, else recognises them",
     )
     add("--asr", type=str, default="", help="model of the recognition: a size or a folder; the packaged one by default")
-    add("--picture_rate", type=float | None, default=usual.picture_rate, help="pictures a second; null for all")
-    add("--max_side", type=int | None, default=usual.max_side, help="pixels to which larger pictures are scaled down")
+    add(
+        "--picture_rate",
+        type=_literal("picture_rate"),
+        default="usual",
+        help="pictures a second: 15, for an encoder 3; null for all",
+    )
+    add(
+        "--max_side",
+        type=_literal("max_side"),
+        default="usual",
+        help="pixels to which larger pictures are scaled down: 640, for an encoder 1280; null for none",
+    )
     add("--whole", type=bool | None, default=None, help="each recording is one utterance; if short, where not given")
     add("--whole_below", type=float, default=cutting.whole_below, help="seconds up to which a recording is short")
     add("--pause", type=float, default=cutting.pause, help="seconds without a word that end an utterance")
@@ -150,6 +185,11 @@ def options_from(config: Any) -> "ExtractOptions":
             most_seconds=config.most_seconds,
             least_words=config.least_words,
         ),
+        linguistic=None if config.linguistic == "none" else config.linguistic,
+        layers=config.layers,
+        sound_rate=config.sound_rate,
+        device=config.device,
+        precision=config.precision,
     )
 
 
@@ -159,8 +199,9 @@ def _literal(name: str) -> Any:
     from modashift.extract.align import Statistic
 
     return {
-        "visual": Literal["face", "action-units", "none"],
-        "acoustic": Literal["covarep", "egemaps", "none"],
+        "picture_rate": float | None | Literal["usual"],
+        "max_side": int | None | Literal["usual"],
+        "precision": Literal["fp32", "bf16", "fp16"],
         "words": Literal["auto", "recognise", "none"],
         "alignment": Literal["word", "frame"],
         "engine": Literal["local", "ray"],
@@ -202,10 +243,28 @@ def _given(config: Any) -> "Given":
     )
 
 
-def _engine(config: Any, out: Path, limit: "Limit", tasks: int) -> "Engine":
-    if config.processes < 0 or config.retries < 0 or config.time_limit <= 0 or config.time_factor < 0:
-        raise ModashiftError("--processes, --retries and --time_factor must not be below 0, --time_limit be above 0")
+def _limit(config: Any, options: "ExtractOptions") -> "Limit":
+    """How long a recording may take; large encoders are slow without a GPU, and slow to load."""
+    from modashift.extract.engines.work import Limit
+
+    seconds, factor = (600.0, 100.0) if options.encoders() else (60.0, 10.0)
+    limit = Limit(
+        seconds if config.time_limit is None else config.time_limit,
+        factor if config.time_factor is None else config.time_factor,
+    )
+    if limit.seconds <= 0 or limit.factor < 0:
+        raise ModashiftError("--time_factor must not be below 0, --time_limit be above 0")
+    return limit
+
+
+def _engine(config: Any, out: Path, limit: "Limit", tasks: int, options: "ExtractOptions | None" = None) -> "Engine":
+    if config.processes < 0 or config.retries < 0:
+        raise ModashiftError("--processes and --retries must not be below 0")
     processes = config.processes or len(os.sched_getaffinity(0))
+    if not config.processes and options is not None and options.encoders():
+        from modashift.encoders.memory import processes_that_fit
+
+        processes = processes_that_fit(options.encoders(), options.device, processes)
     if config.engine == "ray":
         from modashift.extract.engines.ray import RayEngine
 

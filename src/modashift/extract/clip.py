@@ -17,15 +17,15 @@ from modashift.data.build import file_sha256
 from modashift.errors import DataError
 from modashift.extract import stages
 from modashift.extract.media import Problem
-from modashift.extract.options import BESIDE, ExtractOptions
-from modashift.extract.recording import Clip, Frames, TimedWord
+from modashift.extract.options import BESIDE, SETS, ExtractOptions
+from modashift.extract.recording import Clip, Frames, Span, TimedWord
 from modashift.extract.transcription import SAMPLE_RATE, Transcriber
 from modashift.extract.utterances import Segment, cut, cut_at
 
 __all__ = ["BESIDE", "ExtractOptions", "Progress", "extract_clip"]
 
 Progress = Callable[[str, float], None]
-"""Told the stage (``words``, ``acoustic``, ``face``) and how much of it is done, from 0 to 1."""
+"""Told the stage (``words``, ``acoustic``, ``face``, ``linguistic``) and how much of it is done, from 0 to 1."""
 
 CLOCK = time.perf_counter
 """What stages are timed by; benchmarks on a busy machine put processor time in its place."""
@@ -52,7 +52,7 @@ def extract_clip(
             ``.json``).
         segments: given utterances; those with a text are aligned with it, each within its time.
         progress: is told how far it is.
-        seconds: gains the seconds of work by stage: ``decode``, ``words``, ``acoustic``, ``face``.
+        seconds: gains the seconds of work by stage: ``decode``, ``words``, ``acoustic``, ``face``, ``linguistic``.
         problems: gains what the decoder could not read, while the rest could be; they are among the notes as well.
 
     Raises:
@@ -82,6 +82,9 @@ def extract_clip(
         words = list(kept)
     else:
         spans = cut(words, duration, options.cutting)
+    pieces = work.pieces(words, spans)
+    if pieces is not None:
+        features["linguistic"] = pieces
     return Clip(
         name=name or path.stem,
         source=path.name,
@@ -164,13 +167,34 @@ class _Work:
         self.progress("acoustic", 0.0)
         with self._timed("acoustic"):
             try:
-                frames, notes = stages.voice(kind, self.sound)
+                if kind in SETS["acoustic"]:
+                    frames, notes = stages.voice(kind, self.sound)
+                    notes = [f"{kind}: {note}" for note in notes]
+                else:
+                    frames, notes = stages.encode_sound(
+                        self.options, self.sound, lambda done: self.progress("acoustic", min(0.99, done))
+                    )
             except DataError as error:
                 self.notes.append(f"no {kind} features: {error}")
                 return None
         self.progress("acoustic", 1.0)
-        self.notes += [f"{kind}: {note}" for note in notes]
+        self.notes += notes
         return self._valid(frames, f"the sound is too short for {kind} features")
+
+    def pieces(self, words: Sequence[TimedWord], spans: Sequence[Span]) -> Frames | None:
+        """States of word pieces, utterance by utterance."""
+        if self.options.linguistic is None or not words:
+            return None
+        self.progress("linguistic", 0.0)
+        with self._timed("linguistic"):
+            try:
+                frames, notes = stages.encode_words(self.options, words, spans)
+            except DataError as error:
+                self.notes.append(f"no {self.options.linguistic} features: {error}")
+                return None
+        self.progress("linguistic", 1.0)
+        self.notes += notes
+        return self._valid(frames, "no utterance has a word that could be encoded")
 
     def face(self) -> Frames | None:
         """Frames of the face."""
@@ -186,7 +210,8 @@ class _Work:
         def watched() -> Iterator[Any]:
             """The pictures, with the time that decoding them takes apart from that of what is done with them."""
             nonlocal decoding
-            pictures = iter(stages.pictures(self.path, self.options.picture_rate, self.options.max_side, self.problems))
+            rate, side = self.options.rate("visual"), self.options.max_side
+            pictures = iter(stages.pictures(self.path, rate, side, self.problems))  # type: ignore[arg-type]  # no "usual"
             while True:
                 asked = CLOCK()
                 picture = next(pictures, None)
@@ -198,7 +223,10 @@ class _Work:
                 yield picture
 
         try:
-            frames, notes = stages.face(kind, watched())
+            if kind in SETS["visual"]:
+                frames, notes = stages.face(kind, watched())
+            else:
+                frames, notes = stages.encode_faces(self.options, watched())
         except DataError as error:
             self._fails("no face features", error)
             return None

@@ -64,6 +64,8 @@ def write_clip(path: Path, clip: Clip, recipe: Mapping[str, Any], packages: Mapp
         arrays[f"{modality}.values"] = np.ascontiguousarray(frames.values)
         arrays[f"{modality}.times"] = np.ascontiguousarray(frames.times, dtype=np.float64)
         arrays[f"{modality}.mask"] = np.ascontiguousarray(frames.mask, dtype=np.uint8)
+        if frames.words is not None:
+            arrays[f"{modality}.words"] = np.ascontiguousarray(frames.words, dtype=np.int64)
     facts = {
         "version": VERSION,
         "name": clip.name,
@@ -121,7 +123,7 @@ def _digest(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -131,7 +133,8 @@ def _clip(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Clip:
     features = {}
     for modality, about in facts["features"].items():
         values, times, mask = (arrays[f"{modality}.{part}"] for part in _PARTS)
-        features[modality] = Frames(about["set"], columns_from_json(about["columns"]), values, times, mask.astype(bool))
+        columns, owners = columns_from_json(about["columns"]), arrays.get(f"{modality}.words")
+        features[modality] = Frames(about["set"], columns, values, times, mask.astype(bool), owners)
     return Clip(
         name=facts["name"],
         source=facts["source"],

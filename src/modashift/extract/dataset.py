@@ -4,29 +4,35 @@ A store has no mask within an utterance, so a word without a valid frame (no fac
 that a model cannot mistake for a finding. It stands at the mean of the utterance's other words, column by column: what
 a model averages over the utterance is then the mean of what was found. How many were filled is said in the provenance.
 A modality without any valid frame in an utterance is missing there, and models see it masked.
+
+Hidden states of encoders (`modashift.encoders`) stay in half precision and keep their layers apart. States of word
+pieces are frames whatever the others are: a piece is less than a word, and special tokens are none.
 """
 
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modashift.data.build import Row, assemble
 from modashift.data.classes import number_labels
-from modashift.data.dataset import Dataset
+from modashift.data.dataset import MODALITIES, Alignment, Dataset
+from modashift.data.states import StateColumns
 from modashift.errors import DataError
 from modashift.extract.align import Statistic, align_to_words
 from modashift.extract.labels import Label, Labels, refuse_strangers
+from modashift.extract.pile import Pile
 from modashift.extract.recording import Clip, Frames, Span
 
 __all__ = ["REACH", "Label", "Labels", "clips_dataset", "column_names"]
 
 REACH = 0.04  # seconds, the time between pictures at 25 a second: a word shorter than that takes the nearest frame
-NON_VERBAL = ("visual", "acoustic")
+EARLY = 1e-6  # seconds by which times that are computed may lie beside where they should
 
 
 def clips_dataset(
@@ -38,6 +44,7 @@ def clips_dataset(
     statistics: Sequence[Statistic] = ("mean",),
     reach: float = REACH,
     group: str | None = None,
+    scratch: Path | None = None,
 ) -> Dataset:
     """Make a data set of recordings.
 
@@ -47,9 +54,12 @@ def clips_dataset(
         name: of the data set.
         alignment: features on each ``word``, or the ``frame`` of each modality that are valid within the utterance.
         statistics: of the frames of each word, see `align_to_words`; without meaning for frames.
-        reach: seconds from a word in which a frame counts for it where none lies within it.
+        reach: seconds from a word in which a frame counts for it where none lies within it; for hidden states at least
+            half the time between two of them.
         group: regular expression whose first group, or whole match, in a recording's name is what must not be split;
             the name itself where not given. A group in `labels` counts more.
+        scratch: folder in which features are laid until the data set is written elsewhere; it must stay until then.
+            In memory where not given.
 
     Returns:
         Utterances with the ids ``NAME_k``, k from 1. The provenance has the feature sets, and in its notes what was
@@ -64,6 +74,7 @@ def clips_dataset(
     written: list[str | None] = []
     sets = _Sets()
     counts = _Counts()
+    piles: dict[str, Pile] = {}
     sources: dict[str, str] = {}
     for clip in clips:
         if clip.name in sources:
@@ -83,10 +94,12 @@ def clips_dataset(
                 words=words,
             )
             for modality, frames in clip.features.items():
-                if alignment == "frame":
-                    row.features[modality] = _frames(frames, span, counts.of(modality))
+                if _alignment(modality, alignment) == "frame":
+                    values = _frames(frames, span, counts.of(modality))
                 else:
-                    row.features[modality] = _on_words(frames, clip, span, statistics, reach, counts.of(modality))
+                    values = _on_words(frames, clip, span, statistics, reach, counts.of(modality))
+                pile = piles.setdefault(modality, Pile(None if scratch is None else scratch / f"{modality}.values"))
+                pile.add(len(rows), values)
             counts.utterance(words)
             written.append(about.label)
             rows.append(row)
@@ -94,10 +107,10 @@ def clips_dataset(
     scores, classes = number_labels(written, [f"{labels.source}, {row.id}" for row in rows], labels.classes or None)
     for row, score in zip(rows, scores.tolist()):
         row.label = score
-    return assemble(
+    dataset = assemble(
         name,
         rows,
-        dict.fromkeys(NON_VERBAL, alignment),
+        {},
         {
             "format": "recordings",
             "source": name,
@@ -107,16 +120,34 @@ def clips_dataset(
             "labels": labels.source or None,
             "notes": counts.notes(alignment),
         },
-        {m: _names(f[1], alignment, statistics) for m, f in sets.found.items()},
-        classes,
+        classes=classes,
     )
+    features = {}
+    for modality in (m for m in MODALITIES if m in piles):
+        own = _alignment(modality, alignment)
+        names = _names(sets.found[modality][1], own, statistics)
+        feature = piles[modality].feature(len(rows), own, names)
+        if feature is not None:
+            features[modality] = feature
+    return replace(dataset, features=features)
 
 
 def column_names(columns: Sequence[str], statistics: Sequence[Statistic]) -> Sequence[str]:
-    """Names of word features: those of the frames' columns for means alone, else ``COLUMN:STATISTIC``."""
+    """Names of word features: those of the frames' columns for means alone, else ``COLUMN:STATISTIC``.
+
+    The statistics of hidden states stand within each layer, so that a layer stays one piece: a layer of width H becomes
+    one of as many times H as there are statistics, of the encoder ``ENCODER:STATISTIC+STATISTIC``.
+    """
     if list(statistics) == ["mean"]:
         return columns
+    if isinstance(columns, StateColumns):
+        encoder = f"{columns.encoder}:{'+'.join(statistics)}"
+        return StateColumns(encoder, columns.layers, columns.size * len(statistics))
     return tuple(f"{column}:{statistic}" for statistic in statistics for column in columns)
+
+
+def _alignment(modality: str, wanted: Literal["word", "frame"]) -> Alignment:
+    return "frame" if modality == "linguistic" else wanted
 
 
 def _names(columns: Sequence[str], alignment: str, statistics: Sequence[Statistic]) -> Sequence[str]:
@@ -183,8 +214,10 @@ class _Sets:
 
 def _on_words(
     frames: Frames, clip: Clip, span: Span, statistics: Sequence[Statistic], reach: float, count: _Count
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Features (W, D) of the words of an utterance, or no row at all where no word has a valid frame."""
+    if isinstance(frames.columns, StateColumns) and len(frames.times) > 1:
+        reach = max(reach, float(np.median(np.diff(frames.times))) / 2 + EARLY)
     times = np.array([(w.start, w.end) for w in clip.words[span.first : span.stop]], dtype=np.float64).reshape(-1, 2)
     if not len(times):
         return np.zeros((0, len(frames.columns) * len(statistics)), dtype=np.float32)
@@ -201,17 +234,21 @@ def _on_words(
         known &= np.tile(some, (1, len(statistics)))
     count.words += len(times)
     count.filled += int((~aligned.mask).sum())
-    return _filled(aligned.values, known, aligned.mask, count)
+    made = _filled(aligned.values, known, aligned.mask, count).astype(frames.values.dtype)
+    if isinstance(frames.columns, StateColumns) and len(statistics) > 1:
+        parts = made.reshape(len(made), len(statistics), len(frames.columns.layers), frames.columns.size)
+        return parts.transpose(0, 2, 1, 3).reshape(made.shape)
+    return made
 
 
-def _frames(frames: Frames, span: Span, count: _Count) -> NDArray[np.float32]:
-    """The valid frames (T, D) within an utterance."""
-    inside = frames.mask & (frames.times >= span.start) & (frames.times < span.end)
-    values = frames.values[inside].astype(np.float64)
+def _frames(frames: Frames, span: Span, count: _Count) -> NDArray[Any]:
+    """The valid frames (T, D) within an utterance, or of its words."""
+    values = frames.values[frames.inside(span)]
     finite = np.isfinite(values)
     if finite.all():
-        return values.astype(np.float32)
-    return _filled(values, finite, np.ones(len(values), dtype=bool), count)
+        return values
+    every = np.ones(len(values), dtype=bool)
+    return _filled(values.astype(np.float64), finite, every, count).astype(values.dtype)
 
 
 def _filled(

@@ -1,4 +1,4 @@
-"""``modashift features [SET]``: the feature sets, and the columns of one."""
+"""``modashift features [SET]``: the feature sets and encoders, and the columns of a set."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ __all__ = ["columns_table", "features", "sets_table"]
 
 
 def features(argv: list[str]) -> None:
-    """``modashift features [SET]``.
+    """``modashift features [SET]``, ``modashift features --encoders``.
 
     Raises:
         DataError: there is no such set.
@@ -18,16 +18,27 @@ def features(argv: list[str]) -> None:
 
     parser = ArgumentParser(
         prog="modashift features",
-        description="Sets of features that can be extracted; with SET, its columns and units.",
+        description="Sets of features that can be extracted, and encoders; with SET, its columns and units.",
     )
     parser.add_argument("set", nargs="?", type=str, help="name of a set; all sets without it")
-    parser.add_argument("--json", action="store_true", help="as JSON instead of a table")
+    for name, text in (
+        ("--json", "as JSON instead of a table: the sets, or with --encoders those"),
+        ("--encoders", "the encoders alone"),
+    ):
+        parser.add_argument(name, type=bool, nargs="?", const=True, default=False, help=text)
     config = parser.parse_args(argv)
+    from modashift.encoders.listing import encoders_json, encoders_table
+
+    if config.encoders:
+        text = json.dumps(encoders_json(), indent=1, ensure_ascii=False) + "\n" if config.json else encoders_table()
+        sys.stdout.write(text)
+        return
     shown = list(feature_sets().values()) if config.set is None else [get_set(config.set)]
     if config.json:
         sys.stdout.write(json.dumps([_as_json(each) for each in shown], indent=1, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(sets_table(shown) if config.set is None else columns_table(shown[0]))
+        whole = f"{sets_table(shown)}\n{encoders_table()}"
+        sys.stdout.write(whole if config.set is None else columns_table(shown[0]))
 
 
 def sets_table(sets: list[FeatureSet]) -> str:

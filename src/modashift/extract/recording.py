@@ -51,6 +51,10 @@ class Frames:
         values: (T, D) float32, or float16 for hidden states; what stands where `mask` is False has no meaning.
         times: (T,) seconds, rising; the middle of each frame.
         mask: (T,) True where the features were found: a picture without a face is False.
+        words: (T,) number of the word of the recording that a row is of, where rows are word pieces; of special tokens
+            −1 − n, n being the first word of the utterance for those before it, the last for those behind. Rows of an
+            utterance are then found by its words, and times, which rise within it, are for people. None for everything
+            else, where times decide.
     """
 
     set_name: str
@@ -58,10 +62,19 @@ class Frames:
     values: NDArray[np.float32] | NDArray[np.float16]
     times: NDArray[np.float64]
     mask: NDArray[np.bool_]
+    words: NDArray[np.int64] | None = None
+
+    def inside(self, span: Span) -> NDArray[np.bool_]:
+        """(T,) True at the valid rows of an utterance."""
+        if self.words is None:
+            return self.mask & (self.times >= span.start) & (self.times < span.end)
+        owners = np.where(self.words < 0, ~self.words, self.words)
+        return np.asarray(self.mask & (owners >= span.first) & (owners < span.stop))
 
     def __post_init__(self) -> None:
         steps = len(self.times)
-        if self.values.shape != (steps, len(self.columns)) or self.mask.shape != (steps,):
+        own = (steps,) if self.words is None else self.words.shape
+        if self.values.shape != (steps, len(self.columns)) or self.mask.shape != (steps,) or own != (steps,):
             raise DataError(
                 f"{self.set_name}: {steps} times, values of shape {self.values.shape} for {len(self.columns)} columns "
                 f"and a mask of shape {self.mask.shape} do not fit together"
@@ -81,7 +94,8 @@ class Clip:
         words_from: ``given`` (a transcript, aligned by force), ``timed`` (subtitles or a TextGrid with word times),
             ``recognised`` or ``none``.
         spans: the utterances, in order; each word belongs to exactly one.
-        features: by modality, ``visual`` and ``acoustic``; a modality that could not be had is absent.
+        features: by modality, ``visual``, ``acoustic`` and, where word pieces were encoded, ``linguistic``; a modality
+            that could not be had is absent.
         notes: what could not be had or was decided on the way, for people.
     """
 

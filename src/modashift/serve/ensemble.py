@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modashift.data.dataset import Dataset
+from modashift.data.states import StateColumns
 from modashift.errors import ModashiftError
 from modashift.predictor import Predictor, load
 from modashift.serve.needs import DEFAULT
@@ -36,9 +37,20 @@ class Ensemble:
         """Non-verbal modalities that the models take."""
         return self.predictors[0].modalities
 
-    def columns(self, modality: str) -> tuple[str, ...]:
+    @property
+    def reads_words(self) -> bool:
+        """Whether they take words at all."""
+        own = self.predictors[0].preprocessor
+        return own.tokenizer is not None or "linguistic" in own.modality_sizes
+
+    @property
+    def encoded_words(self) -> bool:
+        """Whether they read an encoder's states of the words, which must be extracted like face and voice."""
+        return isinstance(self.columns("linguistic"), StateColumns)
+
+    def columns(self, modality: str) -> Sequence[str]:
         """Names of the feature columns of a modality, none where the models do not know them."""
-        return tuple(self.predictors[0].preprocessor.columns.get(modality, ()))
+        return self.predictors[0].preprocessor.columns.get(modality, ())
 
     def size(self, modality: str) -> int:
         """Number of feature columns of a modality."""
@@ -94,7 +106,8 @@ def load_ensemble(
                 "several models averaged, with models of scores only. For texts or a data file it can be used alone"
             )
         vectors = predictor.preprocessor.vectors
-        if vectors is not None and vectors.kind == "given":
+        states = isinstance(predictor.preprocessor.columns.get("linguistic"), StateColumns)
+        if vectors is not None and vectors.kind == "given" and not states:
             raise ModashiftError(
                 f"{source} reads word vectors that came with its data, and nothing here makes those of new words; "
                 "train it with --text encoder (or --glove FILE), or use a model that reads word pieces"
@@ -109,9 +122,11 @@ def _same_input(first: str, one: Predictor, second: str, other: Predictor) -> No
             f"{first} takes {names[0]} and {second} takes {names[1]}: scores of several models are averaged only where "
             "they take the same input; predict with each on its own"
         )
-    for m in one.modalities:
-        a, b = one.preprocessor, other.preprocessor
-        same = a.modality_sizes[m] == b.modality_sizes[m] and tuple(a.columns.get(m, ())) == tuple(b.columns.get(m, ()))
+    a, b = one.preprocessor, other.preprocessor
+    states = any(isinstance(p.columns.get("linguistic"), StateColumns) for p in (a, b))
+    for m in (*(["linguistic"] if states else []), *one.modalities):
+        same = a.modality_sizes.get(m) == b.modality_sizes.get(m)
+        same = same and tuple(a.columns.get(m, ())) == tuple(b.columns.get(m, ()))
         if not same or a.alignments.get(m) != b.alignments.get(m):
             raise ModashiftError(
                 f"{first} and {second} were trained on different {m} features; predict with each on its own"

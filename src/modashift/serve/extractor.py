@@ -5,18 +5,19 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from modashift.errors import DataError, ModashiftError
+from modashift.extract.media.problems import MediaError
 from modashift.extract.recording import Clip
 from modashift.serve.illustrate import Illustration, Thumbnail
 
-__all__ = ["Extractor", "Recorded", "Wanted"]
+__all__ = ["Extractor", "Recorded", "Wanted", "unpacked"]
 
 Progress = Callable[[str, float], None]
 
@@ -30,10 +31,13 @@ class Wanted:
         name: of the recording.
         visual: feature set of the face, or None.
         acoustic: feature set of the voice, or None.
+        linguistic: encoder of the words, or None.
+        layers: of encoders, by modality.
         transcript: file with what is said, or None.
         words: ``auto`` or ``recognise``.
         asr: model of the recognition.
         illustrate: whether pictures and the sound's outline are wanted.
+        longest: seconds; a longer recording is refused. Any length where None.
     """
 
     path: Path
@@ -44,6 +48,9 @@ class Wanted:
     words: str = "auto"
     asr: str | None = None
     illustrate: bool = True
+    longest: float | None = None
+    linguistic: str | None = None
+    layers: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,9 @@ class Extractor:
             "words": wanted.words,
             "asr": wanted.asr,
             "illustrate": wanted.illustrate,
+            "longest": wanted.longest,
+            "linguistic": wanted.linguistic,
+            "layers": dict(wanted.layers),
         }
         assert process.stdin is not None
         try:
@@ -111,6 +121,7 @@ class Extractor:
             progress: is told the stage and how much of it is done, from 0 to 1.
 
         Raises:
+            MediaError: the recording itself is at fault; its `reason` says how.
             ModashiftError: nothing could be had from it, saying why.
             RuntimeError: none was handed over.
         """
@@ -126,7 +137,7 @@ class Extractor:
 
             folder = Path(self.folder.name)
             clip = read_clip(folder / "clip").clip
-            return Recorded(clip, _unpacked(json.loads((folder / "seen.json").read_text(encoding="utf-8"))))
+            return Recorded(clip, unpacked(json.loads((folder / "seen.json").read_text(encoding="utf-8"))))
         finally:
             self.folder.cleanup()
             self.folder = None
@@ -162,7 +173,8 @@ class Extractor:
         for line in self.process.stdout:
             said: dict[str, Any] = json.loads(line)
             if "error" in said:
-                raise ModashiftError(f"{wanted.path}: {said['error'].removeprefix(f'{wanted.path}: ')}")
+                message = f"{wanted.path}: {said['error'].removeprefix(f'{wanted.path}: ')}"
+                raise MediaError(said["reason"], message) if "reason" in said else ModashiftError(message)
             if said.get("ok"):
                 return
             if progress is not None:
@@ -199,11 +211,11 @@ def _stored(wanted: Wanted) -> Clip:
     if wanted.transcript is not None:
         raise DataError(f"{wanted.path} holds its words already; leave --transcript out, or give the recording itself")
     clip = read_clip(wanted.path).clip
-    kept = {"visual": wanted.visual, "acoustic": wanted.acoustic}
+    kept = {"visual": wanted.visual, "acoustic": wanted.acoustic, "linguistic": wanted.linguistic}
     return replace(clip, features={m: f for m, f in clip.features.items() if kept.get(m) is not None})
 
 
-def _unpacked(content: dict[str, Any]) -> Illustration:
+def unpacked(content: dict[str, Any]) -> Illustration:
     """Inverse of `modashift.serve.worker.packed`."""
     return Illustration(
         tuple(Thumbnail(t, base64.b64decode(data), w, h) for t, data, w, h in content["thumbnails"]),

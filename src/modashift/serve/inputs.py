@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modashift.data.dataset import Dataset, Feature
+from modashift.data.states import StateColumns
 from modashift.errors import DataError
 from modashift.extract.dataset import clips_dataset
 from modashift.extract.recording import Clip, Frames, Span
@@ -42,7 +43,7 @@ def model_input(clip: Clip, models: Ensemble) -> tuple[Dataset, list[str]]:
     dataset = clips_dataset([replace(kept, features={})])
     dataset = replace(dataset, ids=[f"{clip.name}_{k + 1}" for k in spoken(clip)])
     notes: list[str] = []
-    for m in models.modalities:
+    for m in (*(["linguistic"] if models.encoded_words else []), *models.modalities):
         columns, alignment = models.columns(m), models.alignment(m)
         frames = clip.features.get(m)
         empty = Feature.pack([np.zeros((0, models.size(m)), np.float32)] * len(kept.spans), models.size(m))
@@ -69,8 +70,12 @@ def coverage(frames: Frames, span: Span) -> float:
     return float(frames.mask[low:high].mean()) if high > low else 0.0
 
 
-def _check(clip: Clip, modality: str, frames: Frames, columns: tuple[str, ...]) -> None:
-    wanted = frame_columns(columns)[0]
+def _check(clip: Clip, modality: str, frames: Frames, columns: Sequence[str]) -> None:
+    wanted, own = frame_columns(columns)[0], frames.columns
+    states = isinstance(wanted, StateColumns) and isinstance(own, StateColumns)
+    if states and (wanted.encoder, wanted.size) == (own.encoder, own.size):  # type: ignore[attr-defined]
+        own.only(wanted.layers)  # type: ignore[attr-defined]  # says which are not there; the model drops the others
+        return
     if columns and tuple(frames.columns) != wanted:
         raise DataError(
             f"{clip.name}: the model takes the {len(wanted)} {modality} columns {_some(wanted)}; the recording has the "
@@ -87,10 +92,9 @@ def _means(frames: Frames, spans: Sequence[Span]) -> Feature:
     """One vector an utterance: the mean of its valid frames, values that are not finite left out."""
     found: list[NDArray[np.float32]] = []
     for span in spans:
-        inside = frames.mask & (frames.times >= span.start) & (frames.times < span.end)
-        values = frames.values[inside].astype(np.float64)
+        values = frames.values[frames.inside(span)].astype(np.float64)
         finite = np.isfinite(values)
         mean = np.where(finite, values, 0).sum(0) / np.maximum(finite.sum(0), 1)
         found.append(mean[None].astype(np.float32) if len(values) else np.zeros((0, values.shape[1]), np.float32))
     packed = Feature.pack(found, len(frames.columns))
-    return replace(packed, alignment="utterance", columns=tuple(frames.columns))
+    return replace(packed, alignment="utterance", columns=frames.columns)

@@ -1,11 +1,13 @@
 """What must be extracted for a model, read off its folder before the model itself is loaded."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from modashift.data.states import StateColumns, columns_from_json
 from modashift.errors import ModashiftError
 from modashift.extract.align import Statistic
 from modashift.serve.wording import NAMES
@@ -14,6 +16,8 @@ __all__ = ["DEFAULT", "Needs", "frame_columns", "is_model", "needs_of", "split_s
 
 DEFAULT = "default"  # the model to predict with where nothing was trained
 MODEL_FILES = ("config.json", "preprocessor.json", "model.safetensors")
+_ONE = f"(?:{'|'.join(get_args(Statistic))})"
+_STATISTICS = re.compile(rf"(?P<encoder>.+):(?P<of>{_ONE}(?:\+{_ONE})*)")
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,15 @@ class Needs:
     """What a model takes beside the words.
 
     Attributes:
-        sets: by modality, the name of the feature set to extract.
+        sets: by modality, the name of the feature set to extract, or of the encoder (with its rate, where that is not
+            the usual one); ``linguistic`` is among them where the model reads an encoder's states of the words.
         absent: by modality that the model takes and nothing here extracts, the reason.
+        layers: by modality of an encoder, the numbers of the layers.
     """
 
     sets: Mapping[str, str]
     absent: Mapping[str, str]
+    layers: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 def needs_of(folder: Path, missing_ok: bool = False) -> Needs:
@@ -46,11 +53,17 @@ def needs_of(folder: Path, missing_ok: bool = False) -> Needs:
         raise ModashiftError(f"{path} cannot be read ({error}); is this the folder of a trained model?") from error
     from modashift.extract.sets import find_set
 
-    sets, absent = {}, {}
+    sets, absent, layers = {}, {}, {}
     for modality, size in state["modality_sizes"].items():
+        columns = frame_columns(columns_from_json(state.get("columns", {}).get(modality, ())))[0]
+        if isinstance(columns, StateColumns):
+            if missing_ok and modality != "linguistic" and (reason := _unfound(columns.encoder, modality)):
+                absent[modality] = reason
+                continue
+            sets[modality], layers[modality] = columns.encoder, list(columns.layers)
+            continue
         if modality == "linguistic":
             continue
-        columns = frame_columns(state.get("columns", {}).get(modality, ()))[0]
         name = find_set(columns) if columns else None
         if name is not None:
             sets[modality] = name
@@ -63,14 +76,31 @@ def needs_of(folder: Path, missing_ok: bool = False) -> Needs:
                 f"to score without the {NAMES[modality]}, which then counts as missing"
             )
         absent[modality] = f"the model was trained on {size} {modality} columns that nothing here extracts{named}"
-    return Needs(sets, absent)
+    return Needs(sets, absent, layers)
 
 
-def frame_columns(columns: Sequence[str]) -> tuple[tuple[str, ...], tuple[Statistic, ...]]:
+def _unfound(encoder: str, modality: Any) -> str:
+    """Why an encoder cannot be had; empty where it can."""
+    from modashift.encoders.sources import find
+
+    try:
+        find(encoder, modality)
+    except ModashiftError as error:
+        return str(error)
+    return ""
+
+
+def frame_columns(columns: Sequence[str]) -> tuple[Sequence[str], tuple[Statistic, ...]]:
     """Columns of the frames, and the statistics of them, that a model's columns were made of.
 
     Inverse of `modashift.extract.dataset.column_names`: ``F0:mean, F0:sd`` are two statistics of ``F0``.
     """
+    if isinstance(columns, StateColumns):
+        found = _STATISTICS.fullmatch(columns.encoder)
+        if found is None:
+            return columns, ("mean",)
+        several = tuple(cast(Statistic, name) for name in found["of"].split("+"))
+        return replace(columns, encoder=found["encoder"], size=columns.size // len(several)), several
     parts = [c.rpartition(":") for c in columns]
     if not parts or any(not name or how not in get_args(Statistic) for name, _, how in parts):
         return tuple(columns), ("mean",)

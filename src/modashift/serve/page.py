@@ -1,13 +1,16 @@
 """The result as one HTML page that needs nothing beside it: no script, no font, no call to anywhere."""
 
 import base64
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modashift.serve import drawing, wording
 from modashift.serve.illustrate import MOST_PICTURES, Illustration
 from modashift.serve.result import ClipResult, UtteranceResult
 
-__all__ = ["render_page"]
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["environment", "overview_parts", "render_page", "utterance_parts"]
 
 MOST_OPENED = 60  # utterances that are taken apart on the page; of more, the peaks and then the first ones
 MOST_ROWS = 1500  # of the table of utterances
@@ -24,16 +27,44 @@ def render_page(result: ClipResult, illustration: Illustration | None = None) ->
         result: of one recording.
         illustration: pictures and sound's outline, as far as there are.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    seen = illustration or Illustration()
+    several = len(result.utterances) > 1
+    opened = _opened(result)
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            result=result,
+            several=several,
+            opened=[
+                utterance_parts(result, u, seen, k, maps=n < MOST_MAPPED, alone=not several)
+                for n, (k, u) in enumerate(opened)
+            ],
+            opened_numbers={k for k, _ in opened},
+            overview=overview_parts(result, seen) if several else None,
+            rows=result.utterances[:MOST_ROWS],
+            words_sentence=wording.words_sentence(result),
+            notes=list(dict.fromkeys(result.notes)),
+        )
+    )
 
-    environment = Environment(
-        loader=PackageLoader("modashift.serve"),
+
+def environment(*packages: str) -> "Environment":
+    """The template engine: it escapes every text, and knows how numbers, times and names are written.
+
+    Args:
+        packages: with templates of their own, which are looked for first; the parts of the page are there for all.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(name) for name in (*packages, "modashift.serve")]),
         autoescape=lambda name: name is None or ".html" in name,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
+    made.globals.update(
         bare=lambda word: word.strip(".,;:!?…\"'“”‘’()") or word,
         clock=wording.clock,
         joined=wording.joined,
@@ -43,19 +74,7 @@ def render_page(result: ClipResult, illustration: Illustration | None = None) ->
         place=lambda score: round(100 * (min(max(score, -3.0), 3.0) + 3) / 6, 2),
         range_text=wording.range_text,
     )
-    seen = illustration or Illustration()
-    several = len(result.utterances) > 1
-    opened = _opened(result)
-    return environment.get_template("page.html.j2").render(
-        result=result,
-        several=several,
-        opened=[_parts(result, u, seen, k, maps=n < MOST_MAPPED, alone=not several) for n, (k, u) in enumerate(opened)],
-        opened_numbers={k for k, _ in opened},
-        overview=_overview(result, seen) if several else None,
-        rows=result.utterances[:MOST_ROWS],
-        words_sentence=wording.words_sentence(result),
-        notes=list(dict.fromkeys(result.notes)),
-    )
+    return made
 
 
 def _opened(result: ClipResult) -> list[tuple[int, UtteranceResult]]:
@@ -67,7 +86,7 @@ def _opened(result: ClipResult) -> list[tuple[int, UtteranceResult]]:
     return [(k, result.utterances[k]) for k in list(first)[:MOST_OPENED]]
 
 
-def _parts(
+def utterance_parts(
     result: ClipResult, u: UtteranceResult, seen: Illustration, number: int, maps: bool, alone: bool
 ) -> dict[str, Any]:
     """All that is drawn of one utterance."""
@@ -97,7 +116,7 @@ def _parts(
     }
 
 
-def _overview(result: ClipResult, seen: Illustration) -> dict[str, Any]:
+def overview_parts(result: ClipResult, seen: Illustration) -> dict[str, Any]:
     """The whole of a long recording."""
     path, steps = drawing.wave_path(seen.low, seen.high, result.duration, 0.0, result.duration)
     marked: list[int] = []

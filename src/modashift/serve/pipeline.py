@@ -11,7 +11,7 @@ from modashift.serve.illustrate import Illustration
 from modashift.serve.needs import DEFAULT, Needs, needs_of
 from modashift.serve.result import ClipResult
 
-__all__ = ["Scored", "score_recordings"]
+__all__ = ["Scored", "score_recordings", "why_absent"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def score_recordings(
                 continue
             try:
                 clip = recorded.clip
-                reasons = {m: _why(m, clip.notes) for m in models.modalities if m not in clip.features} | absent
+                reasons = {m: why_absent(m, clip.notes) for m in models.modalities if m not in clip.features} | absent
                 result = score_clip(
                     clip,
                     models,
@@ -130,11 +130,17 @@ def _wanted(
 
 
 def _with_sets(wanted: Wanted, needs: Sequence[Needs]) -> Wanted:
-    sets = needs[0].sets
-    return replace(wanted, visual=sets.get("visual"), acoustic=sets.get("acoustic"))
+    sets, layers = needs[0].sets, needs[0].layers
+    return replace(
+        wanted,
+        visual=sets.get("visual"),
+        acoustic=sets.get("acoustic"),
+        linguistic=sets.get("linguistic"),
+        layers=layers,
+    )
 
 
-def _why(modality: str, notes: Sequence[str]) -> str:
+def why_absent(modality: str, notes: Sequence[str]) -> str:
     """Why a recording lacks a modality, from what was noted when it was read."""
     signs = {"visual": ("picture", "face"), "acoustic": ("sound", "covarep", "egemaps", "voice")}[modality]
     found = [n for n in notes if any(sign in n for sign in signs) and ("no " in n or "cannot" in n or "empty" in n)]

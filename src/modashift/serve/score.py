@@ -23,7 +23,7 @@ from modashift.serve.result import (
 from modashift.serve.timeline import timeline
 from modashift.serve.wording import NAMES
 
-__all__ = ["score_clip"]
+__all__ = ["explained", "score_clip"]
 
 Floats = NDArray[np.float64]
 UNSURE = 0.5  # confidence below which a word is a guess; see `TimedWord`
@@ -74,6 +74,23 @@ def score_clip(
         timeline=timeline(utterances),
         notes=tuple(notes),
     )
+
+
+def explained(
+    clip: Clip, models: Ensemble, dataset: Dataset, absent: Mapping[str, str] | None = None
+) -> list[UtteranceResult]:
+    """Score utterances whose features are given, and say what the scores come from.
+
+    Args:
+        clip: words with times, and its utterances, all with words; of its features only times and masks are looked at.
+        models: one, or several whose scores and effects are averaged.
+        dataset: the utterances with the models' features.
+        absent: by modality that the models take and the clip lacks, the reason.
+
+    Raises:
+        DataError: the features are not those the models were trained on.
+    """
+    return _Scorer(clip, models, dataset, range(len(clip.spans)), dict(absent or {}), True).all(None)
 
 
 class _Scorer:
@@ -140,8 +157,10 @@ class _Scorer:
         maps: tuple[ShiftMap, ...] = ()
         total = None
         if self.explain:
+            pieces = self._pieces(row)
             effects = np.mean(
-                [ablation.word_effects(s, row, float(o[row])) for s, o in zip(self.subjects, self.scores)], axis=0
+                [ablation.word_effects(s, row, float(o[row]), pieces) for s, o in zip(self.subjects, self.scores)],
+                axis=0,
             )
             found = [e for s in self.subjects if (e := ablation.shift_effects(s, row)) is not None]
             if found:
@@ -163,6 +182,14 @@ class _Scorer:
         )
         return results, maps, total
 
+    def _pieces(self, row: int) -> NDArray[np.int64] | None:
+        """Words of the utterance's pieces, where those were encoded; below 0 for special tokens."""
+        frames, span = self.clip.features.get("linguistic"), self.spans[row]
+        if frames is None or frames.words is None:
+            return None
+        own = frames.words[frames.inside(span)]
+        return np.where(own < 0, -1, own - span.first)
+
     def _maps(self, row: int, found: Mapping[str, Floats], words: Sequence[TimedWord]) -> tuple[ShiftMap, ...]:
         maps = []
         for m, values in found.items():
@@ -183,6 +210,8 @@ class _Scorer:
     def _modalities(self, row: int, span: Span) -> tuple[ModalityResult, ...]:
         effects = {m: float(e[row]) for m, e in self.modality_effects.items()}
         found = [ModalityResult("linguistic", True, effects.get("linguistic"), 1.0)]
+        if not self.models.reads_words:
+            found = [ModalityResult("linguistic", False, why="the model was trained without words")]
         here = []
         for m in ("visual", "acoustic"):
             if m not in self.models.modalities:

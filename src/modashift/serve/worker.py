@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modashift.errors import ModashiftError
+from modashift.extract.media.problems import MediaError
 from modashift.serve.illustrate import Illustration, illustrate
 
 __all__ = ["main"]
@@ -33,6 +34,8 @@ def main() -> None:
     for line in sys.stdin:
         try:
             handle(json.loads(line), answer)
+        except MediaError as error:
+            answer({"error": str(error), "reason": error.reason})
         except ModashiftError as error:
             answer({"error": str(error)})
         except Exception as error:
@@ -47,9 +50,16 @@ def handle(request: dict[str, Any], answer: Answer) -> None:
 
     path, out = Path(request["path"]), Path(request["out"])
     options = ExtractOptions(
-        visual=request["visual"], acoustic=request["acoustic"], words=request["words"], asr=request["asr"]
+        visual=request["visual"],
+        acoustic=request["acoustic"],
+        words=request["words"],
+        asr=request["asr"],
+        linguistic=request["linguistic"],
+        layers=request["layers"] or "all",
     )
     stages.require(options)
+    if request["longest"] is not None:
+        _refuse_long(path, request["longest"])
     transcript = None if request["transcript"] is None else Path(request["transcript"])
     clip = extract_clip(
         path,
@@ -59,9 +69,36 @@ def handle(request: dict[str, Any], answer: Answer) -> None:
         progress=lambda stage, done: answer({"stage": stage, "done": done}),
     )
     write_clip(out / "clip", clip, {"options": asdict(options)}, {})
-    seen = illustrate(path, clip.duration) if request["illustrate"] else Illustration()
+    seen = Illustration()
+    if request["illustrate"]:
+        answer({"stage": "pictures", "done": 0.0})
+        seen = illustrate(path, clip.duration)
     (out / "seen.json").write_text(json.dumps(packed(seen)), encoding="utf-8")
     answer({"ok": True})
+
+
+def _refuse_long(path: Path, longest: float) -> None:
+    """Refuse a recording that is longer than allowed, by its headers, and by its sound where they say nothing or lie.
+
+    Raises:
+        MediaError: ``too-long``.
+    """
+    from modashift.extract import stages
+    from modashift.extract.media import Problem, sound_blocks
+
+    info = stages.probe(path)
+    length = info.duration or 0.0
+    if length <= longest and info.has_sound:
+        problems: list[Problem] = []
+        try:
+            decoded = sum(len(block) for block in sound_blocks(path, longest=longest + 1.0, problems=problems))
+        except MediaError:  # told, or done without, when it is extracted
+            decoded = 0
+        length = max(length, decoded / stages.SAMPLE_RATE)
+    if length > longest:
+        raise MediaError(
+            "too-long", f"{path}: longer than {longest / 60:g} minutes, which is the limit here; cut it into parts"
+        )
 
 
 def packed(seen: Illustration) -> dict[str, Any]:

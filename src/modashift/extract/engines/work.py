@@ -144,7 +144,7 @@ def make(task: Task) -> Entry:
             seconds=seconds,
             problems=problems,
         )
-        write_clip(Path(task.target), clip, task.recipe, packages())
+        write_clip(Path(task.target), clip, task.recipe, packages(task.options))
         return entry_of(task, clip, seconds, problems)
     except ModashiftError as error:
         kind = getattr(error, "reason", None) or ("data" if isinstance(error, DataError) else "setup")
@@ -165,6 +165,8 @@ def entry_of(task: Task, clip: Clip, seconds: Mapping[str, float], problems: Ite
     faults = [f"no {m}" for m, asked in wanted.items() if asked is not None and m not in clip.features]
     if task.options.words != "none" and not clip.words:
         faults.append("no words")
+    elif task.options.linguistic is not None and "linguistic" not in clip.features:
+        faults.append("no linguistic")
     faults += sorted({problem.reason for problem in problems} & LOSSES)
     return Entry(
         name=task.name,
