@@ -15,11 +15,14 @@ COMMANDS = {
     "train": ("modashift.commands:train", "train a model on a data file and evaluate it"),
     "evaluate": ("modashift.commands:evaluate", "measure a trained model on a data file"),
     "predict": ("modashift.serve.cli:predict", "score recordings, texts, standard input or a data file"),
+    "app": ("modashift.app.cli:app", "see what a model hears: a local web page, and an HTTP API (modashift[app])"),
     "extract": ("modashift.extract.cli:extract", "words, face and voice of recordings, aligned, as a store"),
-    "features": ("modashift.extract.features_cli:features", "feature sets, their columns and units"),
+    "encode": ("modashift.encoders.cli:encode", "hidden states of the texts of a data set, by a frozen encoder"),
+    "features": ("modashift.extract.features_cli:features", "feature sets, their columns and units; encoders"),
     "data": ("modashift.commands:data", "inspect, import, export or fetch data"),
     "models": ("modashift.commands:models", "list the models"),
     "experiment": ("modashift.experiments.cli:experiment", "run a declared grid of models, data and seeds"),
+    "layers": ("modashift.layers.cli:layers", "which layer of an encoder is best, chosen on dev, with intervals"),
     "report": ("modashift.report.cli:report", "tables, tests and figures of finished runs, published numbers beside"),
     "tune": ("modashift.train.tune_cli:tune", "search hyper-parameters on dev (needs modashift[tune])"),
     "explain": ("modashift.evaluate.cli:explain", "what a score owes to words, steps and modalities, with CMS maps"),
@@ -35,6 +38,7 @@ EXAMPLES = """examples:
   modashift evaluate runs/clr                                      metrics of each split
   modashift predict runs/clr --text "it was really good"           score a sentence
   modashift predict default clip.mp4 --out clip                    what a person means, with a page that says why
+  modashift app runs/clr --data stores/ --runs runs/               a local page for clips, data and runs
   modashift extract clips/ --out clips.store                       features of your own recordings, to train on
   modashift train cmsbert-clr --help                               every option of a model and of training"""
 

@@ -113,3 +113,31 @@ def test_folds_are_made_once_and_pooled(path, tmp_path, capsys):
     assert "24 items of the test split." in text
     assert "By fold" in text
     assert "12 of 16 declared runs are missing: bert/acted/1 (fold1, fold2, fold3, fold4), bert/acted/2" in text
+
+
+def test_some_folds_are_a_list(path, tmp_path):
+    text = path.read_text()
+    path.write_text(text.replace("train: {lr: 1e-3}", "data: {fold: [4, 2]}, train: {lr: 1e-3}"))
+    found = read(path, tmp_path / "out")
+    voice = [run for run in found.runs if run.row == "voice" and run.seed == 1]
+    assert [run.name for run in voice] == ["voice/acted/1/fold2", "voice/acted/1/fold4"]
+    assert [run.settings.data.fold for run in voice] == [2, 4]
+    assert sum(run.row == "bert" for run in found.runs) == 8
+    assert {run.name for run in found.runs} == set(declared(path))
+
+
+@pytest.mark.parametrize("fold", [[], [0], [5], [1, 1], ["2"], [True]])
+def test_folds_that_are_not_there(fold):
+    with pytest.raises(ModashiftError, match="must be different numbers from 1 to 4, or all"):
+        folds("here", {"fold": fold, "folds": 4})
+    with pytest.raises(ModashiftError, match="needs a cross-validation"):
+        folds("here", {"fold": [1]})
+
+
+def test_weights_are_kept_of_the_rows_that_are_named(path, tmp_path):
+    out = tmp_path / "out"
+    wanted = [run for run in read(path, out).runs if run.seed == 1 and run.name.endswith("fold1")]
+    execute(wanted, out, Quiet(), keep_weights=["voice"])
+    assert [run.row for run in wanted if (run.folder(out) / "model.safetensors").is_file()] == ["voice"]
+    execute(wanted, out, Quiet(), keep_weights=[])
+    assert not list(out.rglob("model.safetensors"))

@@ -279,3 +279,14 @@ def test_many_missing_rows_are_not_all_named():
     assert said.startswith("15 of 40 declared runs are missing: row00/mosi (1), ")
     assert said.endswith("row11/mosi (1), and of 3 more rows.")
     assert absent(Results("t", [], declared=2, missing=["a/b/1"])) == ["1 of 2 declared runs is missing: a/b (1)."]
+
+
+def test_planned_pairs_are_corrected_in_their_families(results):
+    names = [row.name for row in build(results, Options(bootstrap=200)).tables[0].rows]
+    a, b, c = names[:3]
+    table = build(results, Options(bootstrap=200, metrics=("mae",), planned=(((a, b),), ((a, c), (b, c))))).tables[0]
+    found = {(x.first, x.second): x for x in table.comparisons}
+    assert {pair: x.family for pair, x in found.items()} == {(a, b): 1, (a, c): 2, (b, c): 2}
+    assert found[a, b].p_holm == found[a, b].p
+    assert [found[pair].p_holm for pair in ((a, c), (b, c))] == holm([found[a, c].p, found[b, c].p])
+    assert build(results, Options(bootstrap=200, planned=())).tables[0].comparisons == []

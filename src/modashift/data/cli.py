@@ -8,7 +8,7 @@ from modashift.errors import DataError
 
 __all__ = ["export", "import_", "inspect"]
 
-Format = Literal["store", "mmsa", "mag", "misa", "mult", "csd", "table"]
+Format = Literal["store", "mmsa", "mag", "misa", "mult", "csd", "table", "join"]
 
 
 def inspect(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from modashift.data import safe_pickle
 from modashift.data.dataset import Dataset
+from modashift.data.join import JOIN_SUFFIX, read_join
 from modashift.data.store import STORE_FILE, open_store
 from modashift.data.tables import SUFFIXES, read_table
 from modashift.data.validate import check, replace_nonfinite
@@ -41,10 +42,11 @@ def _readers() -> dict[str, Callable[..., Dataset]]:
         "mult": read_mult,
         "csd": read_csd,
         "table": read_table,
+        "join": read_join,
     }
 
 
-FORMATS = ("store", "mmsa", "mag", "misa", "mult", "csd", "table")
+FORMATS = ("store", "mmsa", "mag", "misa", "mult", "csd", "table", "join")
 
 
 def open_dataset(
@@ -62,11 +64,11 @@ def open_dataset(
 
     Raises:
         DataError: not recognised (lists what was tried), unreadable, or with errors that `check` finds. A store was
-            checked when it was written and is not scanned again.
+            checked when it was written and is not scanned again; nor is a join, whose parts are opened in this way.
     """
     path = Path(path)
     dataset = read(path, format, **options)
-    if dataset.provenance.get("store"):
+    if dataset.provenance.get("store") or dataset.provenance.get("joined"):
         return dataset
     if replace_nonfinite:
         dataset = _replaced(dataset)
@@ -139,6 +141,8 @@ def detect(path: Path) -> tuple[str, Any]:
         )
     if path.suffix in SUFFIXES:
         return "table", None
+    if path.suffix == JOIN_SUFFIX:
+        return "join", None
     if not safe_pickle.is_pickle(path):
         raise DataError(
             f"{path} is in no known format: not a pickle, not HDF5 (.csd), and as a table it would end in "

@@ -1,7 +1,7 @@
 """``modashift experiment run|list``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modashift.experiments.grid import Experiment, Run
     from modashift.experiments.run import Summary
 
-__all__ = ["experiment"]
+__all__ = ["add_running", "carry_out", "check_files", "experiment", "say_what_became"]
 
 USAGE = """usage: modashift experiment run FILE --out DIR [options]
        modashift experiment list FILE [--out DIR] [options]
@@ -78,15 +78,41 @@ def _quoted(path: str) -> str:
 def _run(argv: list[str]) -> None:
     parser = _parser("run", "Make every run of a declared grid that is not finished yet.")
     parser.add_argument("--out", type=str, required=True, help="folder of the experiment")
+    parser.add_argument("--keep_weights", type=bool, default=True, help="keep the weights of finished runs")
+    add_running(parser)
+    config = parser.parse_args(argv)
+    found, runs = _read(config, config.out)
+    check_files(runs)
+    out = Path(config.out)
+    summary = carry_out(found, runs, out, config, config.keep_weights)
+    say_what_became(summary, out)
+    if not (summary.failed or summary.blocked):
+        sys.stdout.write(f"next: modashift report {out}\n")
+
+
+def add_running(parser: "ArgumentParser") -> None:
+    """Add the options that say how runs are made, for `carry_out`."""
     parser.add_argument("--processes", type=int, default=None, help="runs at a time; one, or one a device")
     parser.add_argument("--devices", type=str, default="", help="cpu, or cuda:0,cuda:1: given to the processes in turn")
     parser.add_argument("--threads", type=int | None, default=None, help="CPU threads of a process; 1 for several")
-    parser.add_argument("--keep_weights", type=bool, default=True, help="keep the weights of finished runs")
     parser.add_argument("--plain", type=bool | None, default=None, help="a line an event, no bars")
-    config = parser.parse_args(argv)
-    found, runs = _read(config, config.out)
-    _check_files(runs)
 
+
+def carry_out(
+    found: "Experiment", runs: "Sequence[Run]", out: Path, config: Any, keep_weights: bool | Collection[str] = True
+) -> "Summary":
+    """Write the declaration into its folder and make the runs that are not finished, telling a person.
+
+    Args:
+        found: the experiment.
+        runs: of it, to be made.
+        out: its folder.
+        config: values of `add_running`.
+        keep_weights: see `modashift.experiments.run.execute`.
+
+    Raises:
+        ModashiftError: unknown devices, or runs in the folder have other settings.
+    """
     import yaml
 
     from modashift import __version__
@@ -95,7 +121,6 @@ def _run(argv: list[str]) -> None:
     from modashift.experiments.run import execute
     from modashift.experiments.state import refuse_changes
 
-    out = Path(config.out)
     devices = [d for d in config.devices.split(",") if d]
     if any(d not in {"cpu", "cuda"} and not d.removeprefix("cuda:").isdigit() for d in devices):
         raise ModashiftError(f"--devices {config.devices}: expected cpu, or cuda:0,cuda:1")
@@ -106,19 +131,16 @@ def _run(argv: list[str]) -> None:
     write_atomic(out / "experiment.yaml", header + body)
     display = Display(found.title, out, processes, config.plain)
     try:
-        summary = execute(runs, out, display, processes, devices, config.threads, config.keep_weights)
+        return execute(runs, out, display, processes, devices, config.threads, keep_weights)
     except KeyboardInterrupt:
         display.stop()
         sys.stderr.write("stopped; the same command continues where it was\n")
         raise
     finally:
         display.stop()
-    _report(summary, out)
-    if summary.failed or summary.blocked:
-        raise SystemExit(1)
 
 
-def _check_files(runs: "Sequence[Run]") -> None:
+def check_files(runs: "Sequence[Run]") -> None:
     """Say what is missing before hours are spent on the rest."""
     from modashift.data.open import NAMED
 
@@ -135,7 +157,8 @@ def _check_files(runs: "Sequence[Run]") -> None:
         )
 
 
-def _report(summary: "Summary", out: Path) -> None:
+def say_what_became(summary: "Summary", out: Path) -> None:
+    """Print what became of the runs; ends the command with status 1 where some failed."""
     write = sys.stdout.write
     for name, error in {**summary.failed, **summary.blocked}.items():
         write(f"{name}: {error.splitlines()[0] if error else 'failed'}\n")
@@ -148,8 +171,7 @@ def _report(summary: "Summary", out: Path) -> None:
     write(", ".join(counts) + "\n")
     if summary.failed or summary.blocked:
         write("the same command tries again what failed\n")
-    else:
-        write(f"next: modashift report {out}\n")
+        raise SystemExit(1)
 
 
 def _list(argv: list[str]) -> None:

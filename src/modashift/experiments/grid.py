@@ -14,7 +14,7 @@ from modashift.experiments.points import section
 from modashift.experiments.points import seeds as declared_seeds
 from modashift.experiments.settings import DATA, TRAIN, Settings, place, settle
 
-__all__ = ["Experiment", "Run", "read"]
+__all__ = ["Experiment", "Run", "read", "resolve"]
 
 TOP = ("title", "about", "data", "seeds", "train", "rows", "grid", "prepare")
 
@@ -115,6 +115,21 @@ def read(
     path = find(name)
     declaration = read_yaml(path)
     override(declaration, settings, str(path))
+    return resolve(path, declaration, out, tables)
+
+
+def resolve(path: Path, declaration: dict[str, Any], out: str | Path = "", tables: Sequence[str] = ()) -> Experiment:
+    """Multiply out a declaration that is in memory.
+
+    Args:
+        path: of the file it is from, or is to be written to; for messages.
+        declaration: as in an experiment file; names of configurations that are files become absolute in it.
+        out: see `read`.
+        tables: see `read`.
+
+    Raises:
+        ModashiftError: as `read`.
+    """
     unknown_keys(str(path), declaration, TOP)
     rows = section(path, declaration, "rows", "the rows of the table")
     data = section(path, declaration, "data", "the data sets, by name")

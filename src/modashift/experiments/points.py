@@ -58,16 +58,19 @@ def declared(path: Path) -> tuple[str, ...]:
 
 
 def folds(where: str, data: Mapping[str, Any]) -> tuple[int | None, ...]:
-    """Folds that a run on these data stands for: every one where ``fold`` is ``all``, else just what it says (None).
+    """Folds that a row stands for on these data, a run each; None for the one run that ``fold`` itself says.
+
+    They are every one where ``fold`` is ``all``, and those of a list.
 
     Args:
         where: file and key, for messages.
         data: fields of `DataArgs`, with ``folds`` (a number) or ``protocol`` (whose name ends in one: ``speaker10``).
 
     Raises:
-        ModashiftError: ``all`` without a number of folds.
+        ModashiftError: ``all`` or a list without a number of folds, or folds that are not there.
     """
-    if data.get("fold") != ALL:
+    fold = data.get("fold")
+    if fold != ALL and not isinstance(fold, list):
         return (None,)
     count = data.get("folds")
     if data.get("protocol") is not None:
@@ -75,9 +78,15 @@ def folds(where: str, data: Mapping[str, Any]) -> tuple[int | None, ...]:
         count = int(match[1]) if match else None
     if type(count) is not int or count < 2:
         raise ModashiftError(
-            f"{where}: fold all needs a cross-validation: folds (a number of 2 or more), or a protocol (speaker10, …)"
+            f"{where}: fold {'all' if fold == ALL else fold} needs a cross-validation: folds (a number of 2 or more), "
+            "or a protocol (speaker10, …)"
         )
-    return tuple(range(1, count + 1))
+    every = range(1, count + 1)
+    if fold == ALL:
+        return tuple(every)
+    if not fold or any(type(k) is not int or k not in every for k in fold) or len({*fold}) < len(fold):
+        raise ModashiftError(f"{where}: fold {fold} must be different numbers from 1 to {count}, or all")
+    return tuple(sorted(fold))
 
 
 def seeds(path: Path, declaration: Mapping[str, Any]) -> list[int]:

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -142,7 +142,7 @@ def execute(
     processes: int = 1,
     devices: Sequence[str] = (),
     threads: int | None = None,
-    keep_weights: bool = True,
+    keep_weights: bool | Collection[str] = True,
 ) -> Summary:
     """Make all runs that are not finished; a failure is that run's own.
 
@@ -153,7 +153,8 @@ def execute(
         processes: runs at a time.
         devices: of the workers, in turn.
         threads: CPU threads of each; torch's own choice for one process, 1 for several, where not given.
-        keep_weights: keep the weights of finished runs; those of prepared runs are always kept.
+        keep_weights: keep the weights of finished runs, or of the rows that are named; those of prepared runs are
+            always kept.
 
     Raises:
         ModashiftError: runs in the folder have other settings.
@@ -163,10 +164,13 @@ def execute(
     refuse_changes(runs, out)
     summary = Summary(found=[r.name for r in runs if finished(r.folder(out))])
     there = set(summary.found)
-    if not keep_weights:
-        for run in runs:
-            if run.name in there and run.row:
-                drop_weights(run.folder(out))
+
+    def keeps(run: Run) -> bool:
+        return keep_weights if isinstance(keep_weights, bool) else run.row in keep_weights
+
+    for run in runs:
+        if run.name in there and run.row and not keeps(run):
+            drop_weights(run.folder(out))
     listener.begin(runs, [r for r in runs if r.name in there])
     waiting = deque(r for r in runs if r.name not in there)
     elsewhere: list[tuple[float, Run]] = []  # in the hands of another call, and when to ask again
@@ -216,7 +220,7 @@ def execute(
                     continue
                 elsewhere.remove((at, run))
             while (number := pool.idle()) is not None and (run_ := next_run()) is not None:
-                pool.give(number, run_, keep_weights)
+                pool.give(number, run_, keeps(run_))
                 listener.event("started", run_)
             busy = pool.busy()
             if busy:

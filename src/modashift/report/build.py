@@ -32,6 +32,7 @@ class Options:
         variant: metric conventions, as of `regression_metrics`.
         bootstrap: samples.
         against: compare with this row only.
+        planned: pairs of rows to compare, in families that are corrected each by itself; all pairs where not given.
         texts: look for the words of the utterances.
         timing: show seconds an epoch, the one thing in a report that equal runs do not share.
     """
@@ -41,6 +42,7 @@ class Options:
     variant: Variant = "mmsa"
     bootstrap: int = 10_000
     against: str | None = None
+    planned: tuple[tuple[tuple[str, str], ...], ...] | None = None
     texts: bool = True
     timing: bool = True
 
@@ -251,7 +253,7 @@ def _table(data: str, runs: Sequence[Run], options: Options) -> Table:
     rows = tuple(_row(name, found, bootstrap, [*shown, *legacy], options) for name, found in by_row.items())
     tested = [m for m in shown if options.metrics or m in (*TESTED, *CLASSES_SHOWN)]
     means = {row.name: row.prediction for row in rows}
-    comparisons = compare(bootstrap, scores.gold, means, tested, options.variant, options.against)
+    comparisons = compare(bootstrap, scores.gold, means, tested, options.variant, options.against, options.planned)
     names = f"{data} {runs[0].results.get('data', '')} {runs[0].config.get('data', '')}"
     return Table(
         data=data,

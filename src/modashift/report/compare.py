@@ -75,8 +75,9 @@ def compare(
     metrics: Sequence[str],
     variant: Variant,
     against: str | None = None,
+    planned: Sequence[Sequence[tuple[str, str]]] | None = None,
 ) -> list[Comparison]:
-    """Compare every pair of rows by every metric, and correct the p-values together.
+    """Compare pairs of rows by every metric, and correct the p-values together.
 
     Args:
         bootstrap: of the rows' runs.
@@ -85,13 +86,29 @@ def compare(
         metrics: to test.
         variant: metric conventions.
         against: compare with this row only. A smaller family of tests, chosen before looking, is corrected less.
+        planned: the pairs to compare, in families that are corrected each by itself; all pairs in one where not given.
 
     Raises:
         ModashiftError: `against` is no row.
     """
     if against is not None and against not in predictions:
         raise ModashiftError(f"there is no row {against!r} to compare with; there are {', '.join(predictions)}")
-    pairs = [(a, b) for a, b in combinations(predictions, 2) if against is None or against in (a, b)]
+    if planned is not None:
+        families = [_compared(bootstrap, gold, predictions, metrics, variant, pairs) for pairs in planned]
+    else:
+        pairs = [(a, b) for a, b in combinations(predictions, 2) if against is None or against in (a, b)]
+        families = [_compared(bootstrap, gold, predictions, metrics, variant, pairs)]
+    return [c for family in families for c in _corrected(family)]
+
+
+def _compared(
+    bootstrap: Bootstrap,
+    gold: NDArray[np.float64],
+    predictions: Mapping[str, NDArray[np.float64]],
+    metrics: Sequence[str],
+    variant: Variant,
+    pairs: Sequence[tuple[str, str]],
+) -> list[Comparison]:
     found = []
     for first, second in pairs:
         for metric in metrics:
@@ -108,6 +125,10 @@ def compare(
                 p_mcnemar = mcnemar(only_first, only_second)
                 p = p_mcnemar if max(seeds) == 1 else max(p, p_mcnemar)
             found.append(Comparison(first, second, metric, seeds, estimate, only_first, only_second, p_mcnemar, p))
+    return found
+
+
+def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
     adjusted = holm([c.p for c in found])
     return [
         Comparison(**{**c.__dict__, "p_holm": p, "family": len(found)}) for c, p in zip(found, adjusted, strict=True)

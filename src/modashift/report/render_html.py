@@ -11,7 +11,7 @@ from modashift.report.figures import Drawn
 from modashift.report.names import LABELS, difference, number, p_value, slug
 from modashift.report.render_text import about, absent, facts, heading, marks, mean_and_spread, millions
 
-__all__ = ["render_html"]
+__all__ = ["inlined", "render_html"]
 
 
 def render_html(report: Report, figures: Mapping[str, Sequence[Drawn]]) -> str:
@@ -45,7 +45,7 @@ def render_html(report: Report, figures: Mapping[str, Sequence[Drawn]]) -> str:
             "table": table,
             "slug": f"{slug(table.data)}-{k}",
             "facts": facts(report, table),
-            "figures": [_inlined(f) for f in figures.get(table.data, ())],
+            "figures": [inlined(f) for f in figures.get(table.data, ())],
             "found": [s for s in table.sentences if not s.startswith("No ")],
             "open": [s for s in table.sentences if s.startswith("No ")],
             "summary": summary(table),
@@ -70,7 +70,8 @@ def summary(table: Table) -> str:
     return text
 
 
-def _inlined(figure: Drawn) -> dict[str, Any]:
+def inlined(figure: Drawn) -> dict[str, Any]:
+    """A figure as a template shows it: the image itself, its width in pixels, and the words around it."""
     content = figure.path.read_bytes()
     width = struct.unpack(">I", content[16:20])[0]  # of a PNG
     return {

@@ -14,6 +14,7 @@ __all__ = [
     "absent",
     "facts",
     "heading",
+    "markdown_table",
     "marks",
     "mean_and_spread",
     "millions",
@@ -110,22 +111,22 @@ def render_markdown(report: Report, figures: Mapping[str, Sequence[tuple[str, st
         body.append(
             [f"{table.constant} (floor)", "–", "–", "–", *(number(m, table.floor.get(m)) for m in report.metrics), ""]
         )
-        lines += [*_markdown_table(header, body), "", "Mean ± sample standard deviation over seeds.", "", table.control]
+        lines += [*markdown_table(header, body), "", "Mean ± sample standard deviation over seeds.", "", table.control]
         lines += ["", "### 95 % intervals over items and seeds", ""]
-        lines += _markdown_table(["", *map(heading, report.metrics)], [_intervals(row, report) for row in table.rows])
+        lines += markdown_table(["", *map(heading, report.metrics)], [_intervals(row, report) for row in table.rows])
         lines += ["", "### Best run, chosen on the test items: not a fair number", ""]
         body = [
             [f"{r.name}, best of {len(r.runs)}", *(number(m, _best(r, m)) for m in report.metrics)] for r in table.rows
         ]
-        lines += _markdown_table(["", *map(heading, report.metrics)], body)
+        lines += markdown_table(["", *map(heading, report.metrics)], body)
         for small in sections(table, report.options):
-            lines += ["", f"### {small.title}", "", *_markdown_table(small.header, small.body), "", small.caption]
+            lines += ["", f"### {small.title}", "", *markdown_table(small.header, small.body), "", small.caption]
         if table.comparisons:
             lines += ["", "### What is established, and what is not", "", *(f"- {s}" for s in table.sentences)]
         if table.published:
             lines += ["", "### Beside published numbers", ""]
             head = ["", "source", "data", "test items", "runs", "selection", *map(heading, report.metrics)]
-            lines += _markdown_table(
+            lines += markdown_table(
                 head, [[*f[:6], *(number(m, f[6].get(m)) for m in report.metrics)] for f in facts(report, table)]
             )
         lines += ["", "### Figures", ""]
@@ -136,7 +137,7 @@ def render_markdown(report: Report, figures: Mapping[str, Sequence[tuple[str, st
             lines += [f"Texts are not shown: {table.texts.missing}.", ""]
         for row in table.rows:
             head = ["id", "text", "gold", "mean prediction"]
-            lines += [f"**{row.name}**", "", *_markdown_table(head, table.worst_in_words(row, 5)), ""]
+            lines += [f"**{row.name}**", "", *markdown_table(head, table.worst_in_words(row, 5)), ""]
     lines += _left_out(report.results)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -181,7 +182,7 @@ def _left_out(results: Results) -> list[str]:
             "",
             "## Failures",
             "",
-            *_markdown_table(["run", "error"], [[f["run"], f["error"]] for f in results.failures]),
+            *markdown_table(["run", "error"], [[f["run"], f["error"]] for f in results.failures]),
         ]
     return lines
 
@@ -199,7 +200,8 @@ def _best(row: Row, metric: str) -> float | None:
     return row.cells[metric].best if metric in row.cells else None
 
 
-def _markdown_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a table; all columns but the first are set to the right."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *body]
     return ["| " + " | ".join(_cell(c) for c in line) + " |" for line in lines]
 
