@@ -1,10 +1,12 @@
 """RAVDESS as stores that experiments read by their paths.
 
-    python benchmarks/ravdess_store.py --out ravdess [--data ../shared/data/ravdess] [--processes 2]
-    modashift experiment run ravdess --out runs/ravdess --data ravdess=ravdess.store
+    python benchmarks/ravdess_store.py --out ravdess [--data ../shared/data/ravdess] [--processes 2] [--only states]
+    modashift experiment run ravdess --out runs/ravdess --tables ravdess
 
-``ravdess.store`` has COVAREP means and deviations of each word and the action units of the face, each standardised by
-its speaker; ``ravdess-raw.store`` the same as measured; ``ravdess-mfcc.store`` 120 cepstral columns every 10 ms;
+``ravdess-states.store`` has the third layer of Whisper tiny.en's encoder on each word, ``ravdess-covarep.store``
+COVAREP means and deviations of each word; both have the action units of the face, and all is standardised by its
+speaker.
+``ravdess-raw.store`` is the second as measured; ``ravdess-mfcc.store`` 120 cepstral columns every 10 ms;
 ``ravdess-wave.store`` the sound; ``ravdess-pauses.store`` the silence after each word. Features are kept in
 ``ravdess.cache``, so that an interrupted run goes on.
 """
@@ -15,9 +17,10 @@ from pathlib import Path
 from modashift.data.emotion.cli import corpus
 
 STORES = {
-    "": {"features": "covarep,action-units", "statistics": "mean+sd", "by_speaker": True},
+    "-covarep": {"features": "covarep,action-units", "statistics": "mean+sd", "by_speaker": True},
     "-raw": {"features": "covarep,action-units", "statistics": "mean+sd"},
     "-mfcc": {"features": "mfcc"},
+    "-states": {"features": "whisper-tiny.en,action-units", "layers": "3", "by_speaker": True},
     "-wave": {"features": "waveform"},
     "-pauses": {"features": "pauses"},
 }

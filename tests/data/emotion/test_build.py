@@ -15,6 +15,7 @@ from modashift.data.emotion.corpus import Corpus, CorpusRow, Given
 from modashift.data.emotion.frames import extract_all, read_sound, waveform_frames
 from modashift.data.emotion.speakers import standardise_speakers
 from modashift.data.speaker_folds import protocol_splits
+from modashift.data.states import state_columns
 from modashift.data.store import open_store
 from modashift.errors import DataError
 from modashift.extract.recording import Frames, TimedWord
@@ -274,3 +275,29 @@ def test_words_alone(tmp_path, write_sound):
     assert data[1].words == ("Kids", "are", "talking", "by", "the", "door")
     assert data.labels.tolist() == [0.0, 4.0]
     assert len(read_ravdess(tmp_path, part=True).rows) == 2
+
+
+def test_hidden_states_of_a_speech_encoder_are_features(iemocap, tmp_path):
+    arguments = {"part": True, "cache": tmp_path / "cache", "processes": 1}
+    words = make_dataset("iemocap", iemocap, "tiny-speech", layers="2", **arguments).features["acoustic"]
+    columns = state_columns(words)
+    assert columns is not None
+    assert (columns.encoder, columns.layers, words.alignment) == ("tiny-speech@all", (2,), "word")
+    frames = make_dataset("iemocap", iemocap, "tiny-speech@5", "frame", layers="0,2", **arguments).features["acoustic"]
+    both = state_columns(frames)
+    assert both is not None
+    assert (both.layers, frames.dim, frames.alignment) == ((0, 2), 2 * columns.size, "frame")
+    assert frames.values.dtype == np.float16
+    every = make_dataset("iemocap", iemocap, "tiny-speech", "frame", layers="2", **arguments).features["acoustic"]
+    assert every.lengths[0] > 5 * frames.lengths[0]
+    # A word is the mean of the states within it.
+    assert every[0].min(0) == pytest.approx(np.minimum(every[0].min(0), words[0].min(0)), abs=2e-3)
+    with pytest.raises(DataError, match="no features tiny-speach; of this folder there are covarep"):
+        make_dataset("iemocap", iemocap, "tiny-speach", **arguments)
+
+
+def test_states_of_another_layer_are_not_taken_from_the_cache(iemocap, tmp_path):
+    arguments = {"part": True, "cache": tmp_path / "cache", "processes": 1}
+    first = make_dataset("iemocap", iemocap, "tiny-speech", layers="1", **arguments).features["acoustic"]
+    other = make_dataset("iemocap", iemocap, "tiny-speech", layers="2", **arguments).features["acoustic"]
+    assert not np.array_equal(first.values, other.values)

@@ -148,21 +148,21 @@ def _layout(
     if frames is not None:
         if "acoustic" in columns:
             raise DataError(f"{corpus.name}: two feature sets are acoustic; take one of them")
-        sets = {tuple(f.columns) for f in frames.values() if isinstance(f, Frames)}
-        if len(sets) > 1:
+        sets = [f.columns for f in frames.values() if isinstance(f, Frames)]
+        if any(own != sets[0] for own in sets[1:]):
             raise DataError(f"{corpus.name}: recordings have different columns; make all features in the same way")
-        names = next(iter(sets), ())
+        names = sets[0] if sets else ()
         if steps != "frame" and statistics == "mean+sd":
             names = (*names, *(f"{name}:sd" for name in names))
         columns["acoustic"], alignments["acoustic"] = names, steps
     return columns, alignments
 
 
-def _steps(frames: Frames, row: CorpusRow, steps: Steps, statistics: Statistics, tally: _Tally) -> NDArray[np.float32]:
+def _steps(frames: Frames, row: CorpusRow, steps: Steps, statistics: Statistics, tally: _Tally) -> NDArray[Any]:
     """Features of one recording (T, D), finite; no step at all where it has no valid frame."""
     if steps == "frame":
         values = frames.values[frames.mask].astype(np.float64)
-        return _finite(values, values, tally).astype(np.float32)
+        return _finite(values, values, tally).astype(frames.values.dtype)  # hidden states stay as short as they are
     whole = (0.0, np.inf)
     if steps == "utterance":
         spans = np.array([(row.words[0].start, row.words[-1].end) if row.words else whole])

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from modashift.data.dataset import Dataset
-from modashift.errors import DataError
+from modashift.errors import DataError, ModashiftError
 
 if TYPE_CHECKING:
     from modashift.data.emotion.corpus import Corpus
@@ -28,6 +28,7 @@ def corpus(
     skip_unreadable: bool = False,
     processes: int | None = None,
     cache: str | None = None,
+    layers: str = "all",
 ) -> None:
     """Read an emotion corpus, make features of its recordings, and write a store.
 
@@ -38,9 +39,10 @@ def corpus(
         folder: of the corpus, as it is distributed.
         out: store to write; NAME.store where not given.
         features: names with commas between: covarep, mfcc or waveform (acoustic), action-units (visual, where they come
-            with the corpus), pauses (silence after each word, where word times do), or none.
-        steps: of acoustic features: one a word, a frame or an utterance. Where not given, words for covarep if the
-            corpus has word times, else frames.
+            with the corpus), pauses (silence after each word, where word times do), or none; or the hidden states of a
+            speech encoder by its name or folder: whisper-tiny.en for example, or whisper-tiny.en@5 for 5 a second.
+        steps: of acoustic features: one a word, a frame or an utterance. Where not given, words for covarep and hidden
+            states if the corpus has word times, else frames.
         statistics: of the frames of a word or an utterance: mean, or mean+sd.
         by_speaker: standardise features by each speaker's own mean and deviation over all recordings; needs no labels.
         classes: of iemocap: four (angry, happy with excited, sad, neutral) or seven.
@@ -48,6 +50,7 @@ def corpus(
         skip_unreadable: leave features of recordings that are missing or damaged away instead of stopping.
         processes: recordings worked on at once; all processors where not given.
         cache: folder where features are kept; OUT.cache where not given. It may be deleted when the store is written.
+        layers: of a speech encoder: all, last, or numbers with commas between; 0 is what enters the first layer.
 
     Raises:
         DataError: the corpus cannot be read or is not whole, or recordings cannot be read.
@@ -61,7 +64,7 @@ def corpus(
     out = out or f"{name}.store"
     dataset = make_dataset(
         name, folder, features, steps, statistics, by_speaker, classes, part, skip_unreadable, processes,
-        Path(cache) if cache else Path(f"{out.rstrip('/')}.cache"),
+        Path(cache) if cache else Path(f"{out.rstrip('/')}.cache"), layers,
     )  # fmt: skip
     write_store(dataset, out)
     sizes = ", ".join(f"{m} {f.dim} a {f.alignment}" for m, f in dataset.features.items()) or "no features"
@@ -84,6 +87,7 @@ def make_dataset(
     skip_unreadable: bool = False,
     processes: int | None = None,
     cache: Path | None = None,
+    layers: str = "all",
 ) -> Dataset:
     """What `corpus` writes; see there.
 
@@ -93,18 +97,26 @@ def make_dataset(
     from modashift.data.emotion import read_corpus
     from modashift.data.emotion.build import PAUSES, build_dataset
     from modashift.data.emotion.frames import SETS
+    from modashift.encoders.names import check_name
 
     wanted = [one.strip() for one in features.split(",") if one.strip() not in {"", "none"}]
     found = read_corpus(name, folder, classes=classes, part=part)
-    unknown = [one for one in wanted if one not in {*SETS, *found.given, PAUSES}]
-    if unknown:
-        there = ", ".join([*SETS, PAUSES, *found.given])
-        raise DataError(f"{folder}: no features {', '.join(unknown)}; of this folder there are {there}")
-    made = [one for one in wanted if one in SETS]
+    known = {*SETS, *found.given, PAUSES}
+    for one in wanted:
+        if one not in known:
+            try:
+                check_name(one, "acoustic")
+            except ModashiftError as error:
+                there = ", ".join([*SETS, PAUSES, *found.given])
+                raise DataError(
+                    f"{folder}: no features {one}; of this folder there are {there}, and states of speech encoders"
+                ) from error
+    made = [one if one in SETS else f"{one}@{layers}" for one in wanted if one in SETS or one not in known]
     if len(made) > 1:
         raise DataError(f"{' and '.join(made)} are both acoustic; write a store for each")
     if steps is None:
-        steps = "word" if made == ["covarep"] and any(row.words for row in found.rows) else "frame"
+        worded = any(row.words for row in found.rows) and all(one == "covarep" or "@" in one for one in made)
+        steps = "word" if made and worded else "frame"
     if made == ["waveform"] and steps != "frame":
         raise DataError("of a waveform there are steps of frames only; leave --steps out")
     frames = None
@@ -120,7 +132,7 @@ def make_dataset(
         given=[one for one in wanted if one in found.given],
         pauses=PAUSES in wanted,
         by_speaker=by_speaker,
-        options={"features": ",".join(wanted)},
+        options={"features": ",".join(wanted), **({"layers": layers} if any("@" in one for one in made) else {})},
     )
 
 

@@ -1,9 +1,11 @@
 """Feature sets of single recordings, and how those of a whole corpus are made: in processes, resumable."""
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modashift.atomic import atomic_file
+from modashift.data.states import columns_from_json, columns_to_json
 from modashift.errors import DataError, ModashiftError
 from modashift.extract.recording import Frames
 
-__all__ = ["SETS", "WAVE_STEP", "Maker", "covarep_frames", "extract_all", "read_sound", "waveform_frames"]
+__all__ = ["SETS", "WAVE_STEP", "Maker", "covarep_frames", "extract_all", "maker", "read_sound", "waveform_frames"]
 
 SOUND = (".wav", ".flac", ".ogg", ".aiff")  # read by soundfile; all else is taken for video
 WAVE_STEP = 160  # samples of a step of the waveform: 10 ms at 16 kHz
@@ -102,6 +105,43 @@ SETS: Mapping[str, Maker] = {
 """Acoustic feature sets by name."""
 
 
+def maker(feature_set: str) -> Maker:
+    """How a feature set is made.
+
+    Args:
+        feature_set: one of `SETS`, or ``ENCODER@LAYERS``: hidden states of a speech encoder, all it makes a second; or
+            ``ENCODER@RATE@LAYERS``, so many a second.
+
+    Raises:
+        DataError: there is none of that name.
+        ModashiftError: the encoder cannot be found, or has no such layer.
+    """
+    if feature_set in SETS:
+        return SETS[feature_set]
+    encoder, at, layers = feature_set.rpartition("@")
+    if not at:
+        raise DataError(
+            f"there is no feature set {feature_set!r}; there are {', '.join(SETS)}, and speech encoders as NAME@LAYERS"
+        )
+    from modashift.encoders.sources import find
+
+    source = find(encoder, "acoustic")
+    return Maker(json.dumps(source.facts(), sort_keys=True), partial(_states, encoder, layers))
+
+
+def _states(encoder: str, layers: str, waveform: NDArray[np.float64], rate: int) -> Frames:
+    """Hidden states of a speech encoder."""
+    from modashift.encoders.load import load_encoder
+    from modashift.encoders.names import read_name
+    from modashift.encoders.states import sound_states
+    from modashift.extract.covarep.waveform import prepare
+
+    signal, _ = prepare(waveform, rate)
+    said = read_name(encoder).rate
+    found = load_encoder(encoder, "acoustic", layers)
+    return sound_states(signal.astype(np.float32), found, None if said == "usual" else said)[0]
+
+
 def extract_all(
     recordings: Mapping[str, Path],
     feature_set: str,
@@ -115,7 +155,7 @@ def extract_all(
 
     Args:
         recordings: paths by id; ids must be possible as names of files.
-        feature_set: one of `SETS`.
+        feature_set: see `maker`.
         cache: folder for the files, one folder a feature set below it.
         processes: how many work at once; all processors where not given. One works in this process.
         done: is called for each recording, found or made.
@@ -123,13 +163,12 @@ def extract_all(
     Yields:
         Id and features in the order given, or the error of a recording that could not be read.
     """
-    if feature_set not in SETS:
-        raise DataError(f"there is no feature set {feature_set!r}; there are {', '.join(SETS)}")
-    folder = cache / feature_set
+    version = maker(feature_set).version
+    folder = cache / feature_set.replace("/", "_")
     jobs = [
         (feature_set, path, folder / f"{name}.npz", name)
         for name, path in recordings.items()
-        if not _is_current(folder / f"{name}.npz", path, feature_set)
+        if not _is_current(folder / f"{name}.npz", path, f"{feature_set} {version}")
     ]
     failed: dict[str, DataError] = {}
     waiting = {name for *_, name in jobs}
@@ -170,11 +209,11 @@ def _work(job: tuple[str, Path, Path, str]) -> tuple[str, DataError | None]:
     """Make the features of one recording and write them."""
     feature_set, path, target, name = job
     try:
-        maker = SETS[feature_set]
-        frames = maker.make(*read_sound(path))
+        made = maker(feature_set)
+        frames = made.make(*read_sound(path))
         content: dict[str, Any] = {
-            "key": np.array(_key(path, feature_set)),
-            "columns": np.array(frames.columns),
+            "key": np.array(_key(path, f"{feature_set} {made.version}")),
+            "columns": np.array(json.dumps(columns_to_json(frames.columns))),
             "values": frames.values,
             "times": frames.times,
             "mask": frames.mask,
@@ -186,17 +225,17 @@ def _work(job: tuple[str, Path, Path, str]) -> tuple[str, DataError | None]:
     return name, None
 
 
-def _key(path: Path, feature_set: str) -> str:
+def _key(path: Path, made: str) -> str:
     about = path.stat()
-    return f"{feature_set} {SETS[feature_set].version} {about.st_size} {about.st_mtime_ns}"
+    return f"{made} {about.st_size} {about.st_mtime_ns}"
 
 
-def _is_current(target: Path, path: Path, feature_set: str) -> bool:
+def _is_current(target: Path, path: Path, made: str) -> bool:
     if not target.is_file() or not path.is_file():
         return False
     try:
         with np.load(target, allow_pickle=False) as file:
-            return str(file["key"]) == _key(path, feature_set)
+            return str(file["key"]) == _key(path, made)
     except (OSError, ValueError, KeyError, EOFError):
         return False
 
@@ -204,7 +243,7 @@ def _is_current(target: Path, path: Path, feature_set: str) -> bool:
 def _load(target: Path, feature_set: str) -> Frames:
     try:
         with np.load(target, allow_pickle=False) as file:
-            columns = tuple(str(column) for column in file["columns"])
+            columns = columns_from_json(json.loads(str(file["columns"])))
             return Frames(feature_set, columns, file["values"], file["times"], file["mask"])
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(f"{target} is damaged ({error}); delete it and run the command again") from error
