@@ -123,7 +123,7 @@ def main() -> None:
                     raise SystemExit(str(error)) from error
                 lines.append(
                     f"| {shown} | {layers} | {len(groups[modality])} | {media:.0f} | "
-                    f"{media / spent:.1f} | {size / media / 1000:.1f} |"
+                    f"{media / spent:.3g} | {size / media / 1000:.1f} |"
                 )
                 sys.stdout.write(lines[-1] + "\n")
                 sys.stdout.flush()

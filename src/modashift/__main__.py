@@ -15,7 +15,6 @@ COMMANDS = {
     "train": ("modashift.commands:train", "train a model on a data file and evaluate it"),
     "evaluate": ("modashift.commands:evaluate", "measure a trained model on a data file"),
     "predict": ("modashift.serve.cli:predict", "score recordings, texts, standard input or a data file"),
-    "app": ("modashift.app.cli:app", "see what a model hears: a local web page, and an HTTP API (modashift[app])"),
     "extract": ("modashift.extract.cli:extract", "words, face and voice of recordings, aligned, as a store"),
     "encode": ("modashift.encoders.cli:encode", "hidden states of the texts of a data set, by a frozen encoder"),
     "features": ("modashift.extract.features_cli:features", "feature sets, their columns and units; encoders"),
@@ -38,7 +37,6 @@ EXAMPLES = """examples:
   modashift evaluate runs/clr                                      metrics of each split
   modashift predict runs/clr --text "it was really good"           score a sentence
   modashift predict default clip.mp4 --out clip                    what a person means, with a page that says why
-  modashift app runs/clr --data stores/ --runs runs/               a local page for clips, data and runs
   modashift extract clips/ --out clips.store                       features of your own recordings, to train on
   modashift train cmsbert-clr --help                               every option of a model and of training"""
 

@@ -323,3 +323,30 @@ def test_other_weights_under_the_same_name_are_refused(
     capsys.readouterr()
     assert main(["predict", str(run), str(clips / "c0.mkv"), "--device", "cpu"]) == 2
     assert "is not the one meant by" in capsys.readouterr().err
+
+
+def test_the_process_that_reads_is_told_encoders_and_layers(monkeypatch, tmp_path):
+    import io
+
+    from modashift.serve import extractor, worker
+
+    written = io.StringIO()
+    process = SimpleNamespace(stdin=written)
+    monkeypatch.setattr(extractor.Extractor, "_running", lambda _: process)
+    reader = extractor.Extractor()
+    reader.start(
+        extractor.Wanted(
+            tmp_path / "a.mp4", "a", acoustic="tiny-speech@25", linguistic="tiny-text", layers={"acoustic": [2]}
+        )
+    )
+    reader.folder.cleanup()
+    request = json.loads(written.getvalue())
+    seen = []
+    monkeypatch.setattr(stages, "require", seen.append)
+    monkeypatch.setattr("modashift.extract.clip.extract_clip", lambda *_, **__: pytest.fail("enough"))
+    with pytest.raises(pytest.fail.Exception, match="enough"):
+        worker.handle(request, lambda _: None)
+    (given,) = seen
+    assert (given.acoustic, given.sound_rate, given.linguistic) == ("tiny-speech", 25.0, "tiny-text")
+    assert given.layers == {"acoustic": [2]}
+    assert given.visual is None

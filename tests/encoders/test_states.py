@@ -250,3 +250,47 @@ def test_statistics_of_states_stand_within_their_layers():
     later = choose_layers(found, {"acoustic": 9}).features["acoustic"]
     expected = np.concatenate([inside[:, 3:].mean(0), inside[:, 3:].std(0)])
     np.testing.assert_allclose(later[0][0], expected, atol=2e-3)
+
+
+def test_memory_holds_one_recording_while_a_store_is_made(tmp_path, monkeypatch):
+    import tracemalloc
+
+    monkeypatch.setattr("modashift.data.validate.CHUNK", 1 << 20)  # of values that are checked at a time
+
+    from modashift.data.states import StateColumns
+    from modashift.data.store import open_store, write_store
+
+    base, columns = clip("a", words=2), StateColumns("w", tuple(range(1, 25)), 256)
+    own = type(base.features["visual"])
+
+    def recordings(count):
+        for k in range(count):
+            values = np.full((100, 24 * 256), k / 10, np.float16)  # 1.2 MB
+            frames = own("w", columns, values, np.arange(100) / 100, np.ones(100, bool))
+            yield type(base)(**{**vars(base), "name": f"c{k}", "features": {"acoustic": frames}})
+
+    def peak(count):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        tracemalloc.start()
+        write_store(clips_dataset(recordings(count), alignment="frame", scratch=folder), folder / "x.store")
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        stored = open_store(folder / "x.store").features["acoustic"]
+        assert stored.values.nbytes == count * stored.values.nbytes // count > count * 1e6
+        assert stored[2 * count - 2][0, 0] == np.float16((count - 1) / 10)
+        return found
+
+    assert peak(40) < 1.2 * peak(20)  # 20 recordings more are 24 MB more
+
+
+def test_lower_precision_is_near_and_says_nothing_of_the_device(vision):
+    from modashift.encoders.base import Settings
+
+    crops = [picture(k, 256, 256) for k in range(3)]
+    rough = load_encoder(vision.source.name, "visual", "1,3", Settings("cpu", "bf16"))
+    exact, near = vision.states(crops), rough.states(crops)
+    assert near.dtype == np.float32
+    assert not np.array_equal(exact, near)
+    np.testing.assert_allclose(near, exact, atol=0.1 * np.abs(exact).max())
+    assert load_encoder(vision.source.name, "visual", [3, 1]) is vision  # loaded once a process
