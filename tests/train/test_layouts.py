@@ -14,7 +14,7 @@ from modashift.train.command import train
 from support import toy_dataset
 
 NEEDS_STEPS = {"mfn", "raven", "mfm", "mag-bert"}
-VECTORS = {"tfn", "mfn", "raven", "mfm", "mult", "mha", "f3"}
+VECTORS = {"tfn", "mfn", "raven", "mfm", "mult", "mha", "f3", "gated-encoders"}
 VOICE = {"mha", "f3"}  # of face and voice they take the voice alone
 # augpause reads pauses, which none of these layouts has: see tests/models/test_augpause.py.
 NEW = sorted(set(MODELS) - {"bert", "cmsbert-1", "cmsbert", "cmsbert-clr", "augpause"})
