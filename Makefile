@@ -17,7 +17,7 @@ demo: $(READY)  ## train on real, human-rated sentences and show the shift at wo
 	$(BIN)/modashift demo
 
 test: $(READY)  ## run the tests
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not real'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m 'not real'
 
 lint: $(READY)  ## check style and types
 	$(BIN)/ruff check
