@@ -204,7 +204,6 @@ def test_a_call_that_is_killed_or_interrupted_continues_where_it_was(tmp_path, h
     time.sleep(1.0)  # workers end with their parent, and leave the folder to the next call
     done = len(clips.files())
     assert 3 <= done < 12
-    assert not list(clips_folder(clips.store).glob(".*.clip.*")) or how == signal.SIGKILL
     made = clips.run()
     assert made.found == done
     assert sum(clips.asked(n) for n in names) <= 12 + 2  # at most what was in hand is begun again

@@ -197,20 +197,22 @@ def prepare(
 
 
 def _modalities(cls: Any, data: DataArgs, dataset: Dataset) -> tuple[tuple[str, ...], bool]:
-    """Non-verbal modalities to use, and whether words are read as vectors too.
+    """Modalities to use beside the words, and whether words are read as vectors too.
+
+    A model of word pieces may read linguistic features beside them (augpause: the pauses).
 
     Raises:
         ModashiftError: a modality that the model cannot use, or nothing at all.
     """
-    nonverbal = tuple(m for m in cls.modalities if m != "linguistic")
-    able = (*nonverbal, "linguistic") if cls.words_optional else nonverbal
+    beside = tuple(m for m in cls.modalities if m != "linguistic" or not cls.words_optional)
+    able = (*beside, "linguistic") if cls.words_optional else beside
     asked = able if data.features is None else tuple(data.features)
     unknown = [m for m in asked if m not in able]
     if unknown:
         raise ModashiftError(
             f"{cls.name} cannot use {', '.join(unknown)} features (it takes: {', '.join(able) or 'words only'})"
         )
-    wanted = tuple(m for m in asked if m != "linguistic" and (m in dataset.features or data.features is not None))
+    wanted = tuple(m for m in asked if m in beside and (m in dataset.features or data.features is not None))
     if not cls.words_optional:
         return wanted, cls.text == "vectors"
     # Words that were asked for must be there; else they are read where there are any.
